@@ -1,0 +1,56 @@
+from .events cimport EventReader, Found
+
+
+cdef class Window:
+    cdef const char *start      # whoever set it keeps the memory for the call
+    cdef Py_ssize_t length
+    cdef Py_ssize_t exports     # buffers handed out and not released
+
+    cdef int show(self, const char *start, Py_ssize_t length) except -1
+
+
+cdef class StreamDecoder:
+    cdef EventReader _reader
+    cdef Window _window
+    cdef object _json           # decode() of the msgspec decoder
+    cdef bint _borrows          # nothing decoded can refer to the window
+    cdef object _limits
+    cdef bytes _sentinel
+    cdef bint _reading
+
+    cdef list _held             # reads that a fault has stopped: (rest, bytes of the read)
+    cdef object _error
+    cdef object _end
+    cdef bint _done
+    cdef long long _bytes
+    cdef long long _events
+    cdef long long _chunks
+    cdef long long _coerced
+    cdef dict _finish_reasons
+
+    cdef int _enter(self, str name) except -1
+    cdef int _raise_error(self) except -1
+    cdef int _read(self, const char *data, Py_ssize_t length, object owner, list chunks) except -1
+    cdef int _drain(self, list chunks) except -1
+    cdef int _drain_held(self, list chunks) except -1
+    cdef int _check_held(self) except -1
+    cdef int _take(self, Found found, list chunks) except -1
+    cdef int _decode(self, list chunks) except -1
+    cdef object _typed(self)
+    cdef object _no_chunk(self, reason)
+    cdef object _read_rest(self, list chunks)
+
+
+cdef class ChunkDecoder(StreamDecoder):
+    cdef object _type
+    cdef Py_ssize_t _choices_offset
+    cdef Py_ssize_t _error_offset
+    cdef object _choice_type    # of the offsets below; None before the first choice
+    cdef Py_ssize_t _index_offset
+    cdef Py_ssize_t _reason_offset
+    cdef object _open_index     # a choice seen that has not finished
+
+    cdef object _coerce(self)
+    cdef int _note_choices(self, chunk) except -1
+    cdef int _learn_choice(self, choice) except -1
+    cdef int _note(self, index, reason) except -1

@@ -1,0 +1,434 @@
+"""Events to typed values with msgspec, read where they lie. Rules and contract: see the pure twin."""
+
+cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_CheckExact, PyList_GET_SIZE
+from cpython.object cimport PyObject, PyObject_IsTrue, Py_TYPE, PyTypeObject
+from libc.string cimport memcmp
+
+from .events cimport ERROR_LINE, EVENT, NOTHING, EventReader, Found
+from .structs cimport member, offset_of
+
+from functools import lru_cache
+
+cdef extern from "Python.h":
+    object PyObject_CallOneArg(object callable, object argument)
+    PyObject *PyList_GET_ITEM(object items, Py_ssize_t place) noexcept  # borrowed
+
+import msgspec
+
+from ..chunks import ChatCompletionChunk
+from ..coerce import NotAChunk, coerce, text_or_json
+from ..errors import ChunkDecodeError, ConcurrentFeedError, DeltawireError, LimitExceededError, UpstreamError
+from ..limits import DEFAULT_LIMITS
+from ..records import DecoderStats, StreamEnd
+
+# `type` is an argument's name below.
+_Class = type
+
+
+cdef inline bint is_space(char byte) noexcept:
+    return byte == c" " or byte == c"\t" or byte == c"\r" or byte == c"\n"
+
+
+@lru_cache(maxsize=256)  # looking into a type takes as long as a thousand chunks
+def holds_raw(type):
+    """Tell whether what is decoded can hold a `msgspec.Raw`: a view that outlives the call."""
+    try:
+        infos = [msgspec.inspect.type_info(type)]
+    except Exception:
+        return True  # a type that cannot be looked into: copy, to be sure
+    seen = set()
+    while infos:
+        info = infos.pop()
+        if isinstance(info, msgspec.inspect.RawType):
+            return True
+        if id(info) in seen or not isinstance(info, (msgspec.inspect.Type, msgspec.inspect.Field)):
+            continue
+        seen.add(id(info))
+        for name in info.__struct_fields__:
+            inner = getattr(info, name)
+            infos.extend(inner if isinstance(inner, tuple) else (inner,))
+    return False
+
+
+@cython.final
+cdef class Window:
+    """Shows msgspec the bytes of one event where they lie."""
+
+    cdef int show(self, const char *start, Py_ssize_t length) except -1:
+        if self.exports:
+            raise BufferError(f"{self.exports} views of an event are held, 0 allowed")
+        self.start = start
+        self.length = length
+        return 0
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, <void *>self.start, self.length, 1, flags)
+        self.exports += 1
+
+    def __releasebuffer__(self, Py_buffer *view):
+        self.exports -= 1
+
+
+cdef class StreamDecoder:
+    """Decodes the data of each event of a stream as a `type`.
+
+    Args:
+        type: any type that msgspec decodes, or a `msgspec.json.Decoder` with its hooks.
+        limits: `max_event` bounds an event that is not dispatched yet, and the reads
+            held behind a faulty event.
+        done: the data that ends the stream, with or without white space around it;
+            what follows is not decoded. None where the protocol has no such thing.
+    """
+
+    _error_lines = False  # whether an `error: {…}` line is a fault
+
+    def __init__(self, type, *, limits=DEFAULT_LIMITS, done=b"[DONE]"):
+        self._enter("__init__")
+        self._reading = False
+        decoder = type if isinstance(type, msgspec.json.Decoder) else msgspec.json.Decoder(type)
+        self._json = decoder.decode
+        self._borrows = not holds_raw(decoder.type)
+        self._window = Window()
+        self._limits = limits
+        self._sentinel = bytes(done).strip(b" \t\r\n") if done is not None else None
+        self.reset()
+
+    def reset(self):
+        """Forget everything read, as if newly made."""
+        self._enter("reset")
+        self._reading = False
+        self._reader = EventReader(self._limits, error_lines=self._error_lines)
+        self._held = []
+        self._error = None
+        self._done = False
+        self._end = None
+        self._bytes = self._events = self._chunks = self._coerced = 0
+        self._finish_reasons = {}
+
+    @property
+    def error(self):
+        """The fault at which `feed` stopped; the next `feed` or `finish` raises it."""
+        return self._error
+
+    @property
+    def done(self):
+        """Whether the sentinel was read."""
+        return self._done
+
+    @property
+    def stats(self):
+        """What was read so far."""
+        return DecoderStats(bytes=self._bytes, events=self._events, chunks=self._chunks, coerced=self._coerced)
+
+    def feed(self, data):
+        """Return what the events that `data` completes decode to, in order.
+
+        `data` may end anywhere. A faulty event stops the call: what came before it is
+        returned, `error` holds the fault, and the next call raises it and takes no data
+        in. Reading then goes on behind that event. Nothing returned refers to `data`.
+
+        Raises:
+            ChunkDecodeError, UpstreamError: the fault of an earlier call.
+            LimitExceededError: the same; every call raises it until `reset()`.
+            TypeError, BufferError: `data` is not bytes-like, or not contiguous.
+            ConcurrentFeedError: another call is under way.
+        """
+        cdef Py_buffer view
+        cdef list chunks = []
+        self._enter("feed")
+        try:
+            self._raise_error()
+            if PyBytes_CheckExact(data):
+                self._read(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), data, chunks)
+            else:
+                PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+                try:
+                    self._read(<const char *>view.buf, view.len, None, chunks)
+                finally:
+                    PyBuffer_Release(&view)
+        finally:
+            self._reading = False
+        return chunks
+
+    cdef int _read(self, const char *data, Py_ssize_t length, object owner, list chunks) except -1:
+        """Take a read in, behind those held; `owner` is its bytes object, if it is one."""
+        if self._done:
+            return 0
+        self._end = None
+        if self._held:
+            self._drain_held(chunks)
+            if self._done:
+                return 0
+            if self._error is not None:
+                if length and not isinstance(self._error, LimitExceededError):
+                    self._bytes += length
+                    self._held.append((owner or PyBytes_FromStringAndSize(data, length), length))
+                    self._check_held()
+                return 0
+        self._bytes += length
+        try:
+            self._reader.begin(data, length)
+            self._drain(chunks)
+        except DeltawireError as error:
+            self._error = error
+            if not isinstance(error, LimitExceededError):
+                self._held.append((self._reader.hold(), length))
+        return 0
+
+    cdef int _drain_held(self, list chunks) except -1:
+        """Decode the reads held, in order, up to the first fault, which is left in `_error`."""
+        try:
+            while self._held:
+                # The reader has the first one in hand, the others are still to begin.
+                self._drain(chunks)
+                if self._done:
+                    self._held.clear()
+                    return 0
+                del self._held[0]
+                if self._held:
+                    rest = <bytes>self._held[0][0]
+                    self._reader.begin(PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
+        except DeltawireError as error:
+            self._error = error
+        return 0
+
+    cdef int _check_held(self) except -1:
+        held = sum(size for _, size in self._held)
+        allowed = self._limits.max_event
+        if allowed and held > allowed:
+            self._error = LimitExceededError(
+                f"{held} bytes held behind a faulty event, at most {allowed} allowed", measured=held, allowed=allowed
+            )
+        return 0
+
+    cdef int _drain(self, list chunks) except -1:
+        """Decode what the reader has in hand."""
+        cdef Found found
+        while True:
+            found = self._reader.next()
+            if found == NOTHING:
+                return 0
+            self._take(found, chunks)
+            if self._done:
+                return 0
+
+    cdef int _take(self, Found found, list chunks) except -1:
+        cdef EventReader reader = self._reader
+        cdef const char *start = reader.data
+        cdef const char *end = start + reader.length
+        if found == ERROR_LINE:
+            raise UpstreamError(text_or_json(start[:reader.length]), event_index=self._events)
+        self._events += 1
+        if self._sentinel is not None:
+            while start < end and is_space(start[0]):
+                start += 1
+            while start < end and is_space((end - 1)[0]):
+                end -= 1
+            if end - start == PyBytes_GET_SIZE(self._sentinel):
+                if memcmp(start, PyBytes_AS_STRING(self._sentinel), end - start) == 0:
+                    self._done = True
+                    return 0
+        return self._decode(chunks)
+
+    cdef int _decode(self, list chunks) except -1:
+        try:
+            value = self._typed()
+        except (DeltawireError, MemoryError):
+            raise
+        except Exception as refusal:  # msgspec's own, and whatever a user's hook raises
+            raise self._no_chunk(refusal) from refusal
+        chunks.append(value)
+        self._chunks += 1
+        return 0
+
+    cdef object _typed(self):
+        cdef EventReader reader = self._reader
+        if not self._borrows:
+            return PyObject_CallOneArg(self._json, PyBytes_FromStringAndSize(reader.data, reader.length))
+        self._window.show(reader.data, reader.length)
+        return PyObject_CallOneArg(self._json, self._window)
+
+    cdef object _no_chunk(self, reason):
+        cdef EventReader reader = self._reader
+        index = self._events - 1
+        return ChunkDecodeError(f"event {index}: {reason}", payload=reader.data[:reader.length], event_index=index)
+
+    def finish(self):
+        """End the stream and say how it ended; a second call says the same.
+
+        A last event that only lacks its blank line is read if its data is whole. What
+        this call decodes itself is in `StreamEnd.chunks`.
+
+        Raises:
+            ChunkDecodeError, UpstreamError: the fault of an earlier call; or one met now,
+                with what came before it in this call in its `chunks`. Call again to go on.
+            LimitExceededError: as `feed` does.
+            ConcurrentFeedError: another call is under way.
+        """
+        cdef list chunks = []
+        self._enter("finish")
+        try:
+            self._raise_error()
+            if self._end is not None:
+                return self._end
+            self._drain_held(chunks)
+            if self._error is None:
+                self._end = self._read_rest(chunks)
+            if self._error is not None:
+                self._error.chunks = chunks
+                self._raise_error()
+            self._end.chunks = chunks
+            return self._end
+        finally:
+            self._reading = False
+
+    cdef object _read_rest(self, list chunks):
+        """Read a last event that lacks its blank line, if it is whole, and say how the stream ended."""
+        cdef Found found
+        end = StreamEnd()
+        try:
+            if not self._done:
+                found = self._reader.finish_line()
+                if found != NOTHING:
+                    self._take(found, chunks)
+                    end.unterminated = True
+                found = self._reader.finish_block()
+                if found != NOTHING:
+                    self._take(found, chunks)
+                    end.unterminated = True
+        except ChunkDecodeError:
+            self._events -= 1  # not whole: no event
+        except DeltawireError as error:
+            end.unterminated = True
+            self._error = error
+        discarded = self._reader.finish()
+        if not (self._done or end.unterminated):
+            end.discarded = discarded
+        reasons = self._finish_reasons
+        end.finish_reasons = dict(reasons)
+        end.done = self._done
+        end.complete = self._done or (len(reasons) > 0 and None not in reasons.values())
+        return end
+
+    cdef int _enter(self, str name) except -1:
+        if self._reading:
+            raise ConcurrentFeedError(f"{name}() while another call is under way")
+        self._reading = True
+        return 0
+
+    cdef int _raise_error(self) except -1:
+        if self._error is not None:
+            error = self._error
+            if not isinstance(error, LimitExceededError):
+                self._error = None
+            raise error
+        return 0
+
+
+cdef class ChunkDecoder(StreamDecoder):
+    """Decodes a chat completion stream of OpenAI's interface, as it is really sent.
+
+    An event that does not fit the type is read leniently and brought to it (counted in
+    `stats.coerced`); what is no JSON object is a `ChunkDecodeError`. Empty data and
+    `null` are skipped. An error in the stream is an `UpstreamError`, in each of its
+    shapes: an event of type "error", a chunk with an `error`, a line `error: {…}`.
+
+    Args:
+        type: `ChatCompletionChunk`, or a subclass with the members that a provider adds.
+        limits: as for `StreamDecoder`.
+
+    Source: OpenAI API reference, "The chat completion chunk object".
+    """
+
+    _error_lines = True
+
+    def __init__(self, type=ChatCompletionChunk, *, limits=DEFAULT_LIMITS):
+        if not (isinstance(type, _Class) and issubclass(type, ChatCompletionChunk)):
+            raise TypeError(f"a subclass of ChatCompletionChunk is required, not {type!r}")
+        super().__init__(type, limits=limits)
+        self._type = type
+        self._choices_offset = offset_of(type, "choices")
+        self._error_offset = offset_of(type, "error")
+
+    def reset(self):
+        """Forget everything read, as if newly made."""
+        super().reset()
+        self._open_index = ...
+
+    cdef int _decode(self, list chunks) except -1:
+        cdef EventReader reader = self._reader
+        cdef const char *start = reader.data
+        cdef const char *end = start + reader.length
+        cdef PyObject *fault
+        if reader.is_error:
+            body = text_or_json(start[:reader.length])
+            if isinstance(body, dict):
+                body = body.get("error") or body
+            raise UpstreamError(body, event_index=self._events - 1)
+        while start < end and is_space(start[0]):
+            start += 1
+        if start == end:
+            return 0
+        try:
+            chunk = self._typed()
+        except (DeltawireError, MemoryError):
+            raise
+        except Exception:
+            chunk = self._coerce()
+            if chunk is None:
+                return 0
+        fault = member(chunk, self._error_offset)
+        if fault is not <PyObject *>None and PyObject_IsTrue(<object>fault):
+            raise UpstreamError(<object>fault, chunk=chunk, event_index=self._events - 1)
+        chunks.append(chunk)
+        self._chunks += 1
+        return self._note_choices(chunk)
+
+    cdef object _coerce(self):
+        """Return the chunk, brought to the type; None for `null`."""
+        cdef EventReader reader = self._reader
+        try:
+            chunk = coerce(reader.data[:reader.length], self._type)
+        except NotAChunk as reason:
+            raise self._no_chunk(reason) from reason
+        if chunk is not None:
+            self._coerced += 1
+        return chunk
+
+    cdef int _note_choices(self, chunk) except -1:
+        """Keep each choice's finish reason."""
+        cdef object choices = <object>member(chunk, self._choices_offset)
+        cdef PyObject *choice
+        cdef PyObject *index
+        cdef PyObject *reason
+        cdef Py_ssize_t position
+        if not PyList_CheckExact(choices):
+            choices = list(choices)  # another Sequence, of a user's type
+        for position in range(PyList_GET_SIZE(choices)):
+            choice = PyList_GET_ITEM(choices, position)
+            if Py_TYPE(<object>choice) is not <PyTypeObject *><PyObject *>self._choice_type:
+                self._learn_choice(<object>choice)
+            index = member(<object>choice, self._index_offset)
+            reason = member(<object>choice, self._reason_offset)
+            # All but the last chunk of a choice have nothing new to say.
+            if reason is not <PyObject *>None or index is not <PyObject *>self._open_index:
+                self._note(position if index is <PyObject *>None else <object>index, <object>reason)
+        return 0
+
+    cdef int _learn_choice(self, choice) except -1:
+        self._index_offset = offset_of(type(choice), "index")
+        self._reason_offset = offset_of(type(choice), "finish_reason")
+        self._choice_type = type(choice)
+        return 0
+
+    cdef int _note(self, index, reason) except -1:
+        if reason is None or reason == "" or reason == "null":
+            if self._finish_reasons.setdefault(index, None) is None:
+                self._open_index = index
+        else:
+            self._finish_reasons[index] = reason
+            self._open_index = ...
+        return 0

@@ -1,0 +1,1 @@
+"""The readable twin: the specification, the fallback, and the type information."""

@@ -1,0 +1,261 @@
+"""The chunks of a chat completion stream, as msgspec Structs.
+
+Every member may be absent, null or new: absent and null are both None, unknown members
+are skipped. To keep members that a provider adds, subclass these Structs and pass the
+type to the decoder.
+
+Sources: OpenAI API reference, "The chat completion chunk object"; for each extension the
+provider that sends it, named at the field.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct, field
+
+
+class _Member(Struct, gc=False, repr_omit_defaults=True):
+    """Any object of a chunk. Trees of JSON have no cycles, so the collector need not look at them."""
+
+
+class FunctionDelta(_Member):
+    """A fragment of a function call (OpenAI)."""
+
+    #: The function's name, whole, in the call's first fragment.
+    name: str | None = None
+    #: A piece of the arguments' JSON text. An object (Mistral, SGLang) becomes its JSON text.
+    arguments: str | None = None
+
+
+class CustomDelta(_Member):
+    """A fragment of a custom tool call (OpenAI)."""
+
+    #: The tool's name.
+    name: str | None = None
+    #: A piece of the free-form input.
+    input: str | None = None
+
+
+class ToolCallDelta(_Member):
+    """A fragment of one tool call (OpenAI)."""
+
+    #: Which call of the message; missing or null from Gemini, Cerebras, SambaNova, Mistral.
+    index: int | None = None
+    #: The call's id, in its first fragment; some servers send "" or "null" later.
+    id: str | None = None
+    #: "function" or "custom".
+    type: str | None = None
+    function: FunctionDelta | None = None
+    custom: CustomDelta | None = None
+    #: Google: `google.thought_signature`, which must be sent back with the call.
+    extra_content: Any = None
+
+
+class AudioDelta(_Member):
+    """A piece of spoken output (OpenAI)."""
+
+    id: str | None = None
+    #: Base64 of audio bytes.
+    data: str | None = None
+    transcript: str | None = None
+    #: Unix time in seconds.
+    expires_at: int | None = None
+
+
+class Delta(_Member):
+    """What one chunk adds to the message of a choice (OpenAI)."""
+
+    #: "assistant" as a rule; in the first chunk, or in every one.
+    role: str | None = None
+    #: A piece of text, or a list of parts (Mistral: thinking among them).
+    content: str | list[Any] | None = None
+    refusal: str | None = None
+    tool_calls: Sequence[ToolCallDelta] | None = None
+    #: The deprecated form of a tool call.
+    function_call: FunctionDelta | None = None
+    audio: AudioDelta | None = None
+    #: Reasoning text: DeepSeek, SGLang, Fireworks, Zai, Together.
+    reasoning_content: str | None = None
+    #: Reasoning text: vLLM, OpenRouter, Groq, Cerebras, SambaNova, Together.
+    reasoning: str | None = None
+    #: Reasoning in parts, each with or without an index: OpenRouter.
+    reasoning_details: list[Any] | None = None
+    #: URL citations: OpenAI search models, Groq, OpenRouter.
+    annotations: list[Any] | None = None
+    #: Tools that the server ran itself: Groq.
+    executed_tools: list[Any] | None = None
+    #: Generated images: OpenRouter.
+    images: list[Any] | None = None
+    #: SGLang, where asked for.
+    hidden_states: Any = None
+
+
+class TopLogprob(_Member):
+    """One of the likeliest tokens at a position (OpenAI)."""
+
+    token: str | None = None
+    logprob: float | None = None
+    #: The token's UTF-8 bytes, 0–255 each.
+    bytes: list[int] | None = None
+
+
+class TokenLogprob(_Member):
+    """A token with its log probability (OpenAI)."""
+
+    token: str | None = None
+    #: Natural logarithm; -9999.0 stands for very unlikely.
+    logprob: float | None = None
+    #: The token's UTF-8 bytes, 0–255 each.
+    bytes: list[int] | None = None
+    top_logprobs: Sequence[TopLogprob] | None = None
+
+
+class Logprobs(_Member):
+    """Log probabilities of the tokens of one chunk (OpenAI)."""
+
+    content: Sequence[TokenLogprob] | None = None
+    refusal: Sequence[TokenLogprob] | None = None
+
+
+class Choice(_Member):
+    """One of the alternatives that are streamed side by side (OpenAI)."""
+
+    index: int | None = None
+    #: None where Azure sends a choice that only carries content filter results.
+    delta: Delta | None = None
+    #: A number from Together.
+    logprobs: Logprobs | float | None = None
+    #: "stop", "length", "tool_calls", "content_filter", "function_call" (OpenAI); also
+    #: "error", "eos", "abort", and "" or "null" for none.
+    finish_reason: str | None = None
+    #: The stop string or token that was hit: vLLM.
+    stop_reason: str | int | None = None
+    #: Ids of the tokens in this chunk: vLLM.
+    token_ids: list[int] | None = None
+    #: The stop string or token that was hit: SGLang.
+    matched_stop: str | int | None = None
+    #: The whole message so far, beside the delta: Perplexity.
+    message: Any = None
+    #: Azure.
+    content_filter_results: Any = None
+    #: Azure, asynchronous filter: where in the text the results belong.
+    content_filter_offsets: Any = None
+
+
+class CompletionTokensDetails(_Member):
+    """What the completion's tokens were spent on (OpenAI)."""
+
+    accepted_prediction_tokens: int | None = None
+    audio_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    rejected_prediction_tokens: int | None = None
+    text_tokens: int | None = None
+
+
+class PromptTokensDetails(_Member):
+    """What the prompt's tokens were made of (OpenAI)."""
+
+    audio_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cached_tokens: int | None = None
+    image_tokens: int | None = None
+    text_tokens: int | None = None
+
+
+class Usage(_Member):
+    """Token counts of the whole request so far (OpenAI).
+
+    In the last chunk, where `stream_options.include_usage` was set; on each chunk, as
+    a running total, from vLLM, SGLang and Perplexity.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
+    prompt_tokens_details: PromptTokensDetails | None = None
+    #: Tokens found in, and missing from, the prompt cache: DeepSeek.
+    prompt_cache_hit_tokens: int | None = None
+    prompt_cache_miss_tokens: int | None = None
+    #: Credits or dollars: OpenRouter; an object from Perplexity.
+    cost: Any = None
+    cost_details: Any = None
+    #: The caller's own key was used: OpenRouter.
+    is_byok: bool | None = None
+
+
+class ModerationResult(_Member):
+    """The verdict on one text (OpenAI)."""
+
+    type: str | None = None
+    model: str | None = None
+    flagged: bool | None = None
+    #: By category: whether it applies, how surely (0–1), and to which input ("text", "image").
+    categories: dict[str, bool] | None = None
+    category_scores: dict[str, float] | None = None
+    category_applied_input_types: dict[str, list[str]] | None = None
+
+
+class ModerationSide(_Member):
+    """Moderation of the input or of the output: its results, or why there are none (OpenAI)."""
+
+    #: "moderation_results" or "error".
+    type: str | None = None
+    model: str | None = None
+    results: Sequence[ModerationResult] | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+class Moderation(_Member):
+    """Moderation of a request, where it was asked for (OpenAI)."""
+
+    input: ModerationSide | None = None
+    output: ModerationSide | None = None
+
+
+class ChatCompletionChunk(_Member):
+    """One event of a chat completion stream (OpenAI).
+
+    The first chunk may have no choices and an empty id, model and object (Azure), the
+    last one no choices and the usage.
+    """
+
+    id: str | None = None
+    #: "chat.completion.chunk"; also "" and "chat.completion.done".
+    object: str | None = None
+    #: Unix time in seconds, the same in each chunk.
+    created: int | None = None
+    model: str | None = None
+    #: "auto", "default", "flex", "scale", "priority", "fast"; also "standard", "on_demand", "".
+    service_tier: str | None = None
+    #: The server's configuration, to be read beside `seed`.
+    system_fingerprint: str | None = None
+    #: Always a list, empty where absent or null.
+    choices: Sequence[Choice] = field(default_factory=list)
+    usage: Usage | None = None
+    #: Random text that hides the length of the event.
+    obfuscation: str | None = None
+    moderation: Moderation | None = None
+    #: An error in the stream (OpenRouter and others): decoders raise it as `UpstreamError`.
+    error: Any = None
+    #: The provider that OpenRouter chose.
+    provider: str | None = None
+    openrouter_metadata: Any = None
+    #: Groq: request id, error and usage of its own.
+    x_groq: Any = None
+    #: Perplexity.
+    citations: list[Any] | None = None
+    search_results: list[Any] | None = None
+    #: Azure.
+    prompt_filter_results: Any = None
+    #: vLLM.
+    prompt_token_ids: list[int] | None = None
+    metrics: Any = None
+    #: SGLang.
+    sglext: Any = None
+    #: Cerebras: seconds by phase.
+    time_info: Any = None
+    #: Fireworks.
+    perf_metrics: Any = None
+    warnings: Any = None

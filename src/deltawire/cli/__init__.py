@@ -1,0 +1,55 @@
+"""The command line: `deltawire` and `python -m deltawire` (extra `cli`: click and rich)."""
+
+import sys
+from io import TextIOWrapper
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import click
+
+_MISSING = 'The deltawire command needs {name}, which is not installed: pip install "deltawire[cli]"\n'
+
+
+def main() -> int:
+    """Run the command line and return its exit status."""
+    try:
+        import click  # noqa: F401
+        import rich  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name not in ("click", "rich"):
+            raise
+        sys.stderr.write(_MISSING.format(name=error.name))
+        return 1
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # Text of any language, on a terminal that may not have it.
+            stream.reconfigure(errors="backslashreplace")
+    program().main(prog_name="deltawire")
+    return 0
+
+
+def program() -> "click.Group":
+    """Return the `deltawire` command with all its subcommands."""
+    import click
+
+    from .. import __version__
+    from .demo import demo
+    from .inspect import inspect
+    from .report import backend_note
+
+    def show_version(context: click.Context, option: click.Parameter, asked: bool) -> None:
+        if asked and not context.resilient_parsing:
+            click.echo(f"deltawire {__version__}, {backend_note()}")
+            context.exit()
+
+    version = click.Option(
+        ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=show_version,
+        help="Show the version and the backend, and exit.",
+    )  # fmt: skip
+    return click.Group(
+        "deltawire",
+        commands=[demo, inspect],
+        params=[version],
+        help="Decode streams of chat completion chunks.",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )

@@ -1,0 +1,170 @@
+"""`deltawire inspect`: what a recorded stream holds."""
+
+import os
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from io import BufferedIOBase
+from time import perf_counter
+from typing import Literal, cast
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from ..chunks import ChatCompletionChunk
+from ..decoder import ChunkDecoder
+from ..errors import ChunkDecodeError, DeltawireError
+from ..events import EventParser
+from .report import Fault, Summary, json_text, print_table, printable, text_of, without_nulls, write
+
+_BLOCK = 64 * 1024
+_LONG = 8 * 1024 * 1024  # bytes from which on a file gets a progress bar
+_EXCERPT = 60  # characters of a faulty payload that a message shows
+
+Mode = Literal["summary", "events", "chunks", "text", "json"]
+Blocks = Generator[bytes, None, None]
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--events", "mode", flag_value="events", help="Print each event: its number, type and data.")
+@click.option("--chunks", "mode", flag_value="chunks", help="Print each chunk as a line of JSON.")
+@click.option("--text", "mode", flag_value="text", help="Print the text of choice 0 and nothing else.")
+@click.option("--json", "mode", flag_value="json", help="Print the summary as JSON.")
+@click.option("--summary", "mode", flag_value="summary", default="summary", help="Print a table: the default.")
+def inspect(file: str, mode: Mode) -> None:
+    """Show what the recorded stream FILE holds ("-" reads standard input)."""
+    with closing(_blocks(file, mode)) as blocks:
+        fault = list_events(blocks) if mode == "events" else summarise(file, blocks, mode)
+    if mode == "text" and sys.stdout.isatty():
+        write("\n")
+    if fault is not None:
+        raise click.ClickException(f"{printable(file)}: {fault}")
+
+
+def _blocks(file: str, mode: Mode) -> Blocks:
+    """Yield the file in blocks, with a progress bar where it is long and somebody watches."""
+    size = 0 if file == "-" else os.path.getsize(file)
+    # A bar would be torn apart by what these modes print on the same terminal.
+    clash = mode not in ("summary", "json") and sys.stdout.isatty()
+    watched = size > _LONG and sys.stderr.isatty() and not clash
+    with Progress(console=Console(stderr=True), transient=True, disable=not watched) as progress:
+        task = progress.add_task("reading", total=size)
+        try:
+            for block in _read(file):
+                yield block
+                progress.advance(task, len(block))
+        except OSError as error:
+            raise click.ClickException(f"{printable(file)}: {error.strerror}") from error
+
+
+def _read(file: str) -> Blocks:
+    if file != "-":
+        with open(file, "rb", buffering=0) as source:
+            yield from iter(lambda: source.read(_BLOCK), b"")
+    elif sys.stdin is None:
+        raise click.ClickException("standard input is closed")
+    else:
+        stdin = cast(BufferedIOBase, sys.stdin.buffer)
+        yield from iter(lambda: stdin.read1(_BLOCK), b"")  # what has come, without waiting for more
+
+
+def summarise(file: str, blocks: Blocks, mode: Mode) -> Fault | None:
+    """Decode the stream, show what `mode` asks for, and return the fault that stopped it."""
+    summary = Summary(source=file)
+    decode(blocks, summary, _PRINTERS.get(mode, lambda chunks: None))
+    if mode == "json":
+        write(json_text(summary.document(), indent=2) + "\n")
+    elif mode == "summary" and summary.stats.events:
+        blocks.close()  # takes the progress bar away
+        print_table(summary.rows())
+    return summary.fault
+
+
+def decode(blocks: Blocks, summary: Summary, show: Callable[[Sequence[ChatCompletionChunk]], None]) -> None:
+    """Fill `summary` from `blocks` up to their end or the first fault; `show` gets the chunks as they come."""
+    decoder = ChunkDecoder()
+    head = b""
+    fault: Exception | None = None
+    for block in blocks:
+        head = head or block[:_EXCERPT]
+        started = perf_counter()
+        chunks = decoder.feed(block)
+        summary.seconds += perf_counter() - started
+        summary.add(chunks)
+        show(chunks)
+        fault = decoder.error
+        if fault is not None:
+            break
+    else:
+        try:
+            summary.end = decoder.finish()
+            chunks = summary.end.chunks
+        except DeltawireError as error:
+            fault, chunks = error, error.chunks
+        summary.add(chunks)
+        show(chunks)
+    summary.stats = decoder.stats
+    if fault is not None:
+        summary.fault = _fault(fault, summary.stats.events)
+    elif not summary.stats.events:
+        summary.fault = _no_events(head)
+
+
+def list_events(blocks: Blocks) -> Fault | None:
+    """Print each event on a line of its own; JSON is not looked at."""
+    parser = EventParser()
+    head = b""
+    count = 0
+    for block in blocks:
+        head = head or block[:_EXCERPT]
+        lines = []
+        for event in parser.feed(block):
+            count += 1
+            retry = "" if event.retry is None else f" retry={event.retry}"
+            marks = (f" id={event.id}" if event.id else "") + retry
+            lines.append(f"{count:>6}  {event.event}{marks}  {event.data}".replace("\n", "\\n"))
+        write("".join(printable(line) + "\n" for line in lines))
+        if parser.error is not None:
+            return _fault(parser.error, count)
+    discarded = parser.finish()
+    if discarded and count:
+        click.echo(f"{discarded:,} bytes of an unfinished event at the end", err=True)
+    return None if count else _no_events(head)
+
+
+def _fault(error: Exception, events: int) -> Fault:
+    """Describe `error`; one that names no event happened in the one after `events`."""
+    index: int = getattr(error, "event_index", events)
+    message = str(error).removeprefix(f"event {index}: ")  # there counted from 0
+    if isinstance(error, ChunkDecodeError):
+        excerpt = error.payload[:_EXCERPT].decode(errors="replace")
+        message += f" (data: {excerpt}{'…' if len(error.payload) > _EXCERPT else ''})"
+    return Fault(index + 1, type(error).__name__, message)
+
+
+def _no_events(head: bytes) -> Fault:
+    """Say what is wrong with a file without events, which begins with `head`."""
+    if not head:
+        return Fault(None, "NoEvents", "nothing to read: it is empty")
+    hint = ""
+    if head.lstrip()[:1] in (b"{", b"["):
+        hint = ' It looks like plain JSON: was "stream": true in the request?'
+    elif head.lstrip()[:1] == b"<":
+        hint = " It looks like HTML or XML."
+    return Fault(None, "NoEvents", f"no events: is this an event stream?{hint}")
+
+
+def _print_chunks(chunks: Sequence[ChatCompletionChunk]) -> None:
+    write("".join(json_text(without_nulls(chunk)) + "\n" for chunk in chunks))
+
+
+def _print_text(chunks: Sequence[ChatCompletionChunk]) -> None:
+    write("".join(map(text_of, chunks)))
+
+
+_PRINTERS: dict[Mode, Callable[[Sequence[ChatCompletionChunk]], None]] = {
+    "chunks": _print_chunks,
+    "text": _print_text,
+}

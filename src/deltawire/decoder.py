@@ -1,0 +1,14 @@
+"""Decoders: from bytes to typed values."""
+
+from typing import TYPE_CHECKING
+
+from . import _backend
+
+if TYPE_CHECKING:
+    from ._pure.decoder import ChunkDecoder, StreamDecoder
+else:
+    _twin = _backend.twin("decoder")
+    ChunkDecoder = _twin.ChunkDecoder
+    StreamDecoder = _twin.StreamDecoder
+
+__all__ = ["ChunkDecoder", "StreamDecoder"]
