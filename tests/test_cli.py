@@ -18,7 +18,7 @@ from deltawire.replay import sample
 DEMO = sample("demo")
 CHUNKS = [json.loads(payload) for payload in DEMO.payloads]
 BAD = b"".join(DEMO.events()[:5]) + b"data: {oops\n\n" + DEMO.body
-WITHOUT_CLICK = "import sys; sys.modules['{name}'] = None; from deltawire.cli import main; sys.exit(main())"
+WITHOUT_CLICK = "import sys; sys.modules['{name}'] = None; from deltawire.cli import main; main()"
 
 
 def run(*arguments: str, stdin: bytes | None = None) -> Result:
@@ -28,7 +28,7 @@ def run(*arguments: str, stdin: bytes | None = None) -> Result:
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = os.environ | {"PYTHONIOENCODING": "utf-8"} | environment
     command = [sys.executable, *arguments]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=30, env=variables)
+    return subprocess.run(command, check=False, capture_output=True, encoding="utf-8", timeout=30, env=variables)
 
 
 @pytest.fixture
@@ -262,7 +262,8 @@ def test_a_reader_that_leaves_is_no_traceback(recorded: Callable[[bytes], str]) 
     file = recorded(sample("text", chunks=2000).body)
     command = [sys.executable, "-m", "deltawire", "inspect", "--chunks", file]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""

@@ -40,8 +40,8 @@ def test_a_sample_is_the_same_each_time(name: str) -> None:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_payloads_are_the_data_of_the_events(name: str) -> None:
     stream = sample(name)
-    datas = [event.removeprefix(b"data: ").removesuffix(b"\n\n") for event in stream.events()]
-    assert datas == [*stream.payloads, b"[DONE]"]
+    contents = [event.removeprefix(b"data: ").removesuffix(b"\n\n") for event in stream.events()]
+    assert contents == [*stream.payloads, b"[DONE]"]
 
 
 @pytest.mark.parametrize("name", ["text", "escapes", "tools", "reasoning", "logprobs", "n4", "vllm", "obfuscation"])

@@ -1,8 +1,6 @@
 """`python -m deltawire` is `deltawire`."""
 
-import sys
-
 from .cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

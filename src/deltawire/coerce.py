@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LISTS = (list, Sequence)
+_COLLECTIONS: dict[Any, Any] = {Sequence: list} | {kind: kind for kind in (list, tuple, set, frozenset)}
 
 
 class NotAChunk(ValueError):
@@ -45,12 +45,13 @@ def loads(payload: bytes) -> Any:
         raise NotAChunk(f"not JSON: {refusal}") from refusal
 
 
-def text_or_json(payload: bytes) -> Any:
-    """Decode JSON where it is some, else text."""
+def error_body(payload: bytes) -> Any:
+    """Return what an error says: its `error` member, or else the whole payload, as text where it is no JSON."""
     try:
-        return loads(payload)
+        body = loads(payload)
     except NotAChunk:
         return payload.decode("utf-8", "replace")
+    return (isinstance(body, dict) and body.get("error")) or body
 
 
 def coerce(payload: bytes, type: type[T]) -> T | None:
@@ -84,8 +85,8 @@ def _fit(value: Any, hint: Any) -> Any:
                 return _fit_struct(value, member)
     if isinstance(value, list):
         for member in members:
-            if get_origin(member) in _LISTS:
-                return _fit_list(value, get_args(member)[0])
+            if (collect := _COLLECTIONS.get(get_origin(member))) is not None:
+                return collect(_fit_items(value, get_args(member)[0]))
     if str in members:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if int in members:
@@ -111,7 +112,7 @@ def _fit_struct(value: dict[str, Any], struct: type[msgspec.Struct]) -> Any:
         raise _Unfit(str(refusal)) from refusal
 
 
-def _fit_list(values: list[Any], hint: Any) -> list[Any]:
+def _fit_items(values: list[Any], hint: Any) -> list[Any]:
     """Fit each item; an item that cannot be fitted has no default, and is left out."""
     items = []
     for value in values:

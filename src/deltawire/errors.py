@@ -70,7 +70,7 @@ class UpstreamError(DeltawireError):
         self.chunk = chunk
         self.event_index = event_index
         code = "" if self.code is None else f" {self.code}"
-        super().__init__(f"upstream error{code}: {self.message if self.message is not None else body!r}")
+        super().__init__(f"upstream error{code}: {repr(body) if self.message is None else self.message}")
 
 
 class TruncatedStreamError(DeltawireError):

@@ -322,20 +322,21 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         body = self.rfile.read(int(length)) if length.isdecimal() else b""
         path = self.path.partition("?")[0]
-        if path != "/v1/chat/completions":
-            return self._refuse(404, f"Invalid URL ({self.command} {path})")
-        if self.command != "POST":
-            return self._refuse(405, f"Not allowed to {self.command} on {path}.", "method_not_supported")
         try:
             request = json.loads(body)
         except ValueError:
             request = None
-        if not isinstance(request, dict):
-            return self._refuse(400, "We could not parse the JSON body of your request.")
-        if request.get("stream") is not True:
-            return self._refuse(400, "This server only replays streams: 'stream' must be true.", param="stream")
-        self.replay.requests.append(request)
-        self._stream()
+        if path != "/v1/chat/completions":
+            self._refuse(404, f"Invalid URL ({self.command} {path})")
+        elif self.command != "POST":
+            self._refuse(405, f"Not allowed to {self.command} on {path}.", "method_not_supported")
+        elif not isinstance(request, dict):
+            self._refuse(400, "We could not parse the JSON body of your request.")
+        elif request.get("stream") is not True:
+            self._refuse(400, "This server only replays streams: 'stream' must be true.", param="stream")
+        else:
+            self.replay.requests.append(request)
+            self._stream()
 
     do_GET = do_PUT = do_PATCH = do_DELETE = do_POST
 

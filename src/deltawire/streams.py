@@ -19,19 +19,25 @@ from .records import StreamEnd
 from .sources import AsyncByteSource, ByteSource, aclose, areads, close, reads
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 ChunkT = TypeVar("ChunkT", bound=ChatCompletionChunk)
 
 
-class Reader(Protocol[T_co]):
+class Reader(Protocol[T]):
     """What the iterators ask of a decoder."""
 
     @property
-    def error(self) -> DeltawireError | None: ...
+    def error(self) -> DeltawireError | None:
+        """The fault at which `feed` stopped."""
+
     @property
-    def done(self) -> bool: ...
-    def feed(self, data: bytes) -> list[T_co]: ...
-    def finish(self) -> StreamEnd: ...
+    def done(self) -> bool:
+        """Whether the stream has said its end."""
+
+    def feed(self, data: bytes) -> list[T]:
+        """Return what `data` completes, up to the first fault."""
+
+    def finish(self) -> StreamEnd:
+        """End the stream."""
 
 
 class _EventReader:
@@ -162,9 +168,7 @@ class AsyncStream(Generic[T]):
 def iter_chunks(source: ByteSource, *, limits: Limits = ...) -> Stream[ChatCompletionChunk]: ...
 @overload
 def iter_chunks(source: ByteSource, *, type: type[ChunkT], limits: Limits = ...) -> Stream[ChunkT]: ...
-def iter_chunks(
-    source: ByteSource, *, type: Any = ChatCompletionChunk, limits: Limits = DEFAULT_LIMITS
-) -> Stream[Any]:
+def iter_chunks(source: ByteSource, *, type: Any = ChatCompletionChunk, limits: Limits = DEFAULT_LIMITS) -> Stream[Any]:
     """Iterate over the chunks of a chat completion stream.
 
     Args:

@@ -7,7 +7,7 @@ from cpython.list cimport PyList_CheckExact, PyList_GET_SIZE
 from cpython.object cimport PyObject, PyObject_IsTrue, Py_TYPE, PyTypeObject
 from libc.string cimport memcmp
 
-from .events cimport ERROR_LINE, EVENT, NOTHING, EventReader, Found
+from .events cimport ERROR_LINE, NOTHING, EventReader, Found
 from .structs cimport member, offset_of
 
 from functools import lru_cache
@@ -19,7 +19,7 @@ cdef extern from "Python.h":
 import msgspec
 
 from ..chunks import ChatCompletionChunk
-from ..coerce import NotAChunk, coerce, text_or_json
+from ..coerce import NotAChunk, coerce, error_body
 from ..errors import ChunkDecodeError, ConcurrentFeedError, DeltawireError, LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS
 from ..records import DecoderStats, StreamEnd
@@ -220,7 +220,7 @@ cdef class StreamDecoder:
         cdef const char *start = reader.data
         cdef const char *end = start + reader.length
         if found == ERROR_LINE:
-            raise UpstreamError(text_or_json(start[:reader.length]), event_index=self._events)
+            raise UpstreamError(error_body(start[:reader.length]), event_index=self._events)
         self._events += 1
         if self._sentinel is not None:
             while start < end and is_space(start[0]):
@@ -364,10 +364,7 @@ cdef class ChunkDecoder(StreamDecoder):
         cdef const char *end = start + reader.length
         cdef PyObject *fault
         if reader.is_error:
-            body = text_or_json(start[:reader.length])
-            if isinstance(body, dict):
-                body = body.get("error") or body
-            raise UpstreamError(body, event_index=self._events - 1)
+            raise UpstreamError(error_body(start[:reader.length]), event_index=self._events - 1)
         while start < end and is_space(start[0]):
             start += 1
         if start == end:

@@ -13,7 +13,7 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.limits cimport LLONG_MAX
 from libc.string cimport memchr, memcmp
 
-from .scan cimport Block, append, empty, find, free
+from .scan cimport append, empty, find, free
 
 from ..errors import ConcurrentFeedError, LimitExceededError
 from ..limits import DEFAULT_LIMITS
@@ -69,7 +69,6 @@ cdef class EventReader:
 
     cdef int begin(self, const char *data, Py_ssize_t length) except -1:
         """Take a read in hand. The one before is used up."""
-        cdef Py_ssize_t taken
         cdef const char *bom = b"\xef\xbb\xbf"
         self._pos = data
         self._end = data + length
@@ -98,9 +97,8 @@ cdef class EventReader:
         """Read on to the next block that has data."""
         cdef const char *pos = self._pos
         cdef const char *end = self._end
-        cdef const char *line
         cdef const char *stop
-        cdef Py_ssize_t length, terminator
+        cdef Py_ssize_t terminator
         cdef Found found
         while pos < end:
             if pos[0] == c"\n" and self._line.length == 0:

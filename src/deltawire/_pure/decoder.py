@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 import msgspec
 
 from ..chunks import ChatCompletionChunk
-from ..coerce import NotAChunk, coerce, text_or_json
+from ..coerce import NotAChunk, coerce, error_body
 from ..errors import ChunkDecodeError, ConcurrentFeedError, DeltawireError, LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS, Limits
 from ..records import DecoderStats, StreamEnd
@@ -50,9 +50,7 @@ class StreamDecoder(Generic[T]):
     _error_lines = False  # whether an `error: {…}` line is a fault
 
     @overload
-    def __init__(
-        self, type: type[T], *, limits: Limits = DEFAULT_LIMITS, done: bytes | None = b"[DONE]"
-    ) -> None: ...
+    def __init__(self, type: type[T], *, limits: Limits = DEFAULT_LIMITS, done: bytes | None = b"[DONE]") -> None: ...
     @overload
     def __init__(
         self, type: msgspec.json.Decoder[T], *, limits: Limits = DEFAULT_LIMITS, done: bytes | None = b"[DONE]"
@@ -195,7 +193,7 @@ class StreamDecoder(Generic[T]):
     def _take(self, block: Block, chunks: list[T]) -> None:
         name, data, _ = block
         if name is None:
-            raise UpstreamError(text_or_json(data), event_index=self._events)
+            raise UpstreamError(error_body(data), event_index=self._events)
         self._events += 1
         if self._sentinel is not None and data.strip(WHITE_SPACE) == self._sentinel:
             self._done = True
@@ -270,10 +268,7 @@ class ChunkDecoder(StreamDecoder[ChunkT]):
 
     def _decode(self, name: bytes, data: bytes, chunks: list[ChunkT]) -> None:
         if name == b"error":
-            body = text_or_json(data)
-            if isinstance(body, dict):
-                body = body.get("error") or body
-            raise UpstreamError(body, event_index=self._events - 1)
+            raise UpstreamError(error_body(data), event_index=self._events - 1)
         if not data.strip(WHITE_SPACE):
             return
         try:

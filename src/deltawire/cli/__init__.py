@@ -7,25 +7,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import click
 
-_MISSING = 'The deltawire command needs {name}, which is not installed: pip install "deltawire[cli]"\n'
+_MISSING = 'The deltawire command needs {name}, which is not installed: pip install "deltawire[cli]"'
 
 
-def main() -> int:
-    """Run the command line and return its exit status."""
+def main() -> None:
+    """Run the command line; it ends the program."""
     try:
         import click  # noqa: F401
         import rich  # noqa: F401
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise
-        sys.stderr.write(_MISSING.format(name=error.name))
-        return 1
+        sys.exit(_MISSING.format(name=error.name))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # Text of any language, on a terminal that may not have it.
             stream.reconfigure(errors="backslashreplace")
     program().main(prog_name="deltawire")
-    return 0
 
 
 def program() -> "click.Group":

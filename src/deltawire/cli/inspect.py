@@ -1,10 +1,10 @@
 """`deltawire inspect`: what a recorded stream holds."""
 
-import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from io import BufferedIOBase
+from pathlib import Path
 from time import perf_counter
 from typing import Literal, cast
 
@@ -45,7 +45,7 @@ def inspect(file: str, mode: Mode) -> None:
 
 def _blocks(file: str, mode: Mode) -> Blocks:
     """Yield the file in blocks, with a progress bar where it is long and somebody watches."""
-    size = 0 if file == "-" else os.path.getsize(file)
+    size = 0 if file == "-" else Path(file).stat().st_size
     # A bar would be torn apart by what these modes print on the same terminal.
     clash = mode not in ("summary", "json") and sys.stdout.isatty()
     watched = size > _LONG and sys.stderr.isatty() and not clash
@@ -61,7 +61,7 @@ def _blocks(file: str, mode: Mode) -> Blocks:
 
 def _read(file: str) -> Blocks:
     if file != "-":
-        with open(file, "rb", buffering=0) as source:
+        with Path(file).open("rb", buffering=0) as source:
             yield from iter(lambda: source.read(_BLOCK), b"")
     elif sys.stdin is None:
         raise click.ClickException("standard input is closed")
