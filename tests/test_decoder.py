@@ -111,6 +111,16 @@ def test_finish_gives_the_chunks_before_a_fault_it_meets(backend) -> None:
     assert len(decoder.finish().chunks) == 1
 
 
+def test_done_behind_a_fault_ends_the_stream_too(backend) -> None:
+    decoder = backend.ChunkDecoder()
+    decoder.feed(events(b"{bad", b"[DONE]"))
+    with pytest.raises(ChunkDecodeError):
+        decoder.feed(b"")
+    assert decoder.feed(events(HI)) == []
+    assert decoder.finish().done
+    assert decoder.stats.events == 2
+
+
 def test_nothing_that_is_held_behind_a_fault_refers_to_the_callers_memory(backend) -> None:
     decoder = backend.ChunkDecoder()
     read = bytearray(events(b"{bad", HI))

@@ -48,6 +48,6 @@ def encode_event(data: Any, *, event: str | None = None, id: str | None = None, 
     else:
         text = msgspec.json.encode(data)
     # splitlines() would drop an empty last line, which is data too.
-    for line in text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
-        fields.append(b"data: %s\n" % line)
+    lines = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    fields.extend(b"data: %s\n" % line for line in lines)
     return b"".join(fields) + b"\n"

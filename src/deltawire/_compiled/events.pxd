@@ -25,7 +25,7 @@ cdef class EventReader:
     cdef const char *_pos
     cdef const char *_end
     cdef const char *_lf        # the first LF behind those passed; _end if there is none
-    cdef const char *_cr        # the same for CR
+    cdef const char *_cr        # the first CR behind those passed; _lf if none is before it
 
     # The stream between reads.
     cdef Block _line            # the line in progress

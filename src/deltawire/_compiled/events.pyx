@@ -14,6 +14,7 @@ from libc.limits cimport LLONG_MAX
 from libc.string cimport memchr, memcmp
 
 from .scan cimport append, empty, find, free
+from .structs cimport blank, offset_of, put
 
 from ..errors import ConcurrentFeedError, LimitExceededError
 from ..limits import DEFAULT_LIMITS
@@ -107,13 +108,13 @@ cdef class EventReader:
                 if self._blank_line() == EVENT:
                     return EVENT
                 continue
-            # Search again only past a hit: a stream with one kind of terminator is
-            # then scanned once for the other, not once for each line.
+            # Search again only past a hit: each byte is looked at once for each kind,
+            # and for CR only up to the next LF, while it is still near.
             if self._lf < pos:
                 self._lf = find(pos, end, c"\n")
             if self._cr < pos:
-                self._cr = find(pos, end, c"\r")
-            stop = self._lf if self._lf < self._cr else self._cr
+                self._cr = find(pos, self._lf, c"\r")
+            stop = self._cr
             if stop == end:
                 append(&self._line, pos, end - pos, _smallest)
                 self._pos = end
@@ -350,6 +351,12 @@ cdef str text(const char *value, Py_ssize_t length, str known):
     return PyUnicode_DecodeUTF8(value, length, b"replace")
 
 
+cdef Py_ssize_t _type_offset = offset_of(ServerSentEvent, "event")
+cdef Py_ssize_t _data_offset = offset_of(ServerSentEvent, "data")
+cdef Py_ssize_t _id_offset = offset_of(ServerSentEvent, "id")
+cdef Py_ssize_t _retry_offset = offset_of(ServerSentEvent, "retry")
+
+
 @cython.final
 cdef class EventParser:
     """Reads an event stream, cut into reads anywhere.
@@ -437,16 +444,15 @@ cdef class EventParser:
 
     cdef int _read(self, const char *data, Py_ssize_t length, list events) except -1:
         cdef EventReader reader = self._reader
+        cdef object event
         reader.begin(data, length)
         while reader.next() == EVENT:
-            events.append(
-                ServerSentEvent(
-                    reader.type or "message",
-                    PyUnicode_DecodeUTF8(reader.data, reader.length, b"replace"),
-                    reader.last_event_id,
-                    reader.retry,
-                )
-            )
+            event = blank(ServerSentEvent)
+            put(event, _type_offset, reader.type or "message")
+            put(event, _data_offset, PyUnicode_DecodeUTF8(reader.data, reader.length, b"replace"))
+            put(event, _id_offset, reader.last_event_id)
+            put(event, _retry_offset, reader.retry)
+            events.append(event)
         return 0
 
     def finish(self):

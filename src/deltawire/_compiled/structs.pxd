@@ -1,6 +1,11 @@
-"""Members of msgspec Structs, read by their offset: a fifth of an attribute look-up's time."""
+"""msgspec Structs by the offsets of their members: a fraction of the time of a call or an attribute."""
 
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject
+    object PyType_GenericAlloc(PyTypeObject *type, Py_ssize_t items)
 
 cdef Py_ssize_t offset_of(object struct, str member) except -1
 
@@ -9,3 +14,14 @@ cdef inline PyObject *member(object struct, Py_ssize_t offset) noexcept:
     """Return the member at `offset`, borrowed; None where it was deleted."""
     cdef PyObject *value = (<PyObject **>(<char *><PyObject *>struct + offset))[0]
     return <PyObject *>None if value is NULL else value
+
+
+cdef inline object blank(object struct):
+    """Return a new instance whose members are all to be `put`: no `__init__` and no default is run."""
+    return PyType_GenericAlloc(<PyTypeObject *><PyObject *>struct, 0)
+
+
+cdef inline void put(object struct, Py_ssize_t offset, object value) noexcept:
+    """Set a member of a `blank` instance, once."""
+    Py_INCREF(value)
+    (<PyObject **>(<char *><PyObject *>struct + offset))[0] = <PyObject *>value

@@ -114,6 +114,8 @@ class StreamDecoder(Generic[T]):
                 return chunks
             self._end = None
             self._drain(chunks)
+            if self._done:
+                return chunks
             if self._error is None:
                 self._hold(read)
                 self._drain(chunks)

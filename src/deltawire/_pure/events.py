@@ -83,7 +83,7 @@ class EventReader:
                     value = content[6:] if content.startswith(b" ", 5) else content[5:]
                     self._data.append(value)
                     self._size += len(value) or 1
-                    self._unfinished += len(line)
+                    self._unfinished += len(content) + terminator
                 elif (error := self._field(content, terminator)) is not None:
                     yield error
             else:

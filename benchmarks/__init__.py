@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m pytest benchmarks`, and `python -m benchmarks.budgets`."""

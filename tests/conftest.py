@@ -1,0 +1,31 @@
+"""Both twins, as a fixture: a missing extension fails, it never skips."""
+
+import os
+from importlib import import_module
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("deltawire", deadline=None)
+settings.load_profile("deltawire")
+
+PURE_ONLY = os.environ.get("DELTAWIRE_PURE", "") not in ("", "0")
+TWINS = ["pure"] if PURE_ONLY else ["pure", "compiled"]
+
+
+def twin(name: str) -> SimpleNamespace:
+    """Return the public names of one twin."""
+    events = import_module(f"deltawire._{name}.events")
+    decoder = import_module(f"deltawire._{name}.decoder")
+    return SimpleNamespace(
+        name=name,
+        EventParser=events.EventParser,
+        StreamDecoder=decoder.StreamDecoder,
+        ChunkDecoder=decoder.ChunkDecoder,
+    )
+
+
+@pytest.fixture(params=TWINS)
+def backend(request: pytest.FixtureRequest) -> SimpleNamespace:
+    return twin(request.param)
