@@ -5,7 +5,7 @@ from time import perf_counter
 
 import pytest
 
-KIB = 1024
+KIB = 1024  # lines of 4 MiB and more: larger than a cache either way
 
 
 def sliced(stream: bytes, size: int) -> list[bytes]:
@@ -15,10 +15,10 @@ def sliced(stream: bytes, size: int) -> list[bytes]:
 # Reads of a stream that is `scale` times as long.
 SHAPES: dict[str, Callable[[int], list[bytes]]] = {
     "CR only": lambda scale: [b"data: x\r\r" * 20_000 * scale],
-    "CR only, one line": lambda scale: sliced(b"data: " + b"x" * 2 * KIB * KIB * scale + b"\r\r", 4 * KIB),
+    "CR only, one line": lambda scale: sliced(b"data: " + b"x" * 4 * KIB * KIB * scale + b"\r\r", 4 * KIB),
     "reads of one byte": lambda scale: sliced(b"data: " + b"x" * 20_000 * scale + b"\n\n", 1),
-    "one line of MiB": lambda scale: sliced(b"data: " + b"x" * 2 * KIB * KIB * scale + b"\n\n", 64 * KIB),
-    "one comment": lambda scale: sliced(b":" + b"x" * 2 * KIB * KIB * scale + b"\n", 4 * KIB),
+    "one line of MiB": lambda scale: sliced(b"data: " + b"x" * 4 * KIB * KIB * scale + b"\n\n", 64 * KIB),
+    "one comment": lambda scale: sliced(b":" + b"x" * 4 * KIB * KIB * scale + b"\n", 4 * KIB),
     "many data lines": lambda scale: sliced(b"data: x\n" * 25_000 * scale + b"\n", 4 * KIB),
     "many data lines, one read": lambda scale: [b"data: x\n" * 25_000 * scale + b"\n"],
     "many tiny events": lambda scale: [b"data:\n\n" * 20_000 * scale],
