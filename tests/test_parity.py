@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(PURE_ONLY, reason="only the pure twin is asked f
 LINES = st.sampled_from(
     [b"data: a", b"data:", b"data", b"data:  b\0", b"event: error", b"event:e", b"event", b"id: 1", b"id:\0", b"id",
      b"retry: 12", b"retry:00012", b"retry: 1x", b"retry:99999999999999999999", b":c", b": " + b"c" * 30, b"x: y",
-     b"error: {\"code\":1}", b"error: x", b"\xef\xbb\xbfdata: bom", b"data: \xff\xe2\x82", b"d", b"da", b"dat"]
+     b'error: {"code":1}', b"error: x", b"\xef\xbb\xbfdata: bom", b"data: \xff\xe2\x82", b"d", b"da", b"dat"]
 )  # fmt: skip
 ENDS = st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n", b"\r\r", b"\r\n\r\n", b"\n\r", b""])
 STREAM = st.lists(st.tuples(LINES, ENDS).map(b"".join) | st.binary(max_size=3), max_size=10).map(b"".join)
@@ -63,11 +63,9 @@ def parse(name: str, reads: list[bytes], limits: Limits) -> list[Any]:
 
 def decode(name: str, reads: list[bytes], limits: Limits) -> list[Any]:
     decoder = twin(name).ChunkDecoder(limits=limits)
-    log: list[Any] = []
-    for read in reads:
-        log.append((outcome(lambda read=read: decoder.feed(read)), repr(decoder.error), decoder.stats))
-    log += [outcome(decoder.finish) for _ in range(12)]
-    return [*log, decoder.done, decoder.stats, repr(decoder.error)]
+    log = [(outcome(lambda read=read: decoder.feed(read)), repr(decoder.error), decoder.stats) for read in reads]
+    ends = [outcome(decoder.finish) for _ in range(12)]
+    return [*log, *ends, decoder.done, decoder.stats, repr(decoder.error)]
 
 
 @pytest.fixture(scope="module", autouse=True, params=[(256, 512), (1, 0)], ids=["usual blocks", "tiny blocks"])

@@ -1,3 +1,5 @@
+from cpython.object cimport PyObject
+
 from .events cimport EventReader, Found
 
 
@@ -5,8 +7,6 @@ cdef class Window:
     cdef const char *start      # whoever set it keeps the memory for the call
     cdef Py_ssize_t length
     cdef Py_ssize_t exports     # buffers handed out and not released
-
-    cdef int show(self, const char *start, Py_ssize_t length) except -1
 
 
 cdef class StreamDecoder:
@@ -36,7 +36,7 @@ cdef class StreamDecoder:
     cdef int _check_held(self) except -1
     cdef int _take(self, Found found, list chunks) except -1
     cdef int _decode(self, list chunks) except -1
-    cdef object _typed(self)
+    cdef PyObject *_typed(self) noexcept
     cdef object _no_chunk(self, reason)
     cdef object _read_rest(self, list chunks)
 
@@ -50,6 +50,7 @@ cdef class ChunkDecoder(StreamDecoder):
     cdef Py_ssize_t _reason_offset
     cdef object _open_index     # a choice seen that has not finished
 
+    cdef object _chunk(self)
     cdef object _coerce(self)
     cdef int _note_choices(self, chunk) except -1
     cdef int _learn_choice(self, choice) except -1

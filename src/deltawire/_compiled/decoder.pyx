@@ -2,9 +2,10 @@
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.list cimport PyList_CheckExact, PyList_GET_SIZE
 from cpython.object cimport PyObject, PyObject_IsTrue, Py_TYPE, PyTypeObject
+from cpython.ref cimport Py_DECREF
 from libc.string cimport memcmp
 
 from .events cimport ERROR_LINE, NOTHING, EventReader, Found
@@ -13,7 +14,9 @@ from .structs cimport member, offset_of
 from functools import lru_cache
 
 cdef extern from "Python.h":
-    object PyObject_CallOneArg(object callable, object argument)
+    # With an exception pending where they give NULL: a try for each event costs more.
+    PyObject *PyObject_CallOneArg(PyObject *callable, PyObject *argument) noexcept
+    PyObject *PyBytes_FromStringAndSize(const char *start, Py_ssize_t length) noexcept
     PyObject *PyList_GET_ITEM(object items, Py_ssize_t place) noexcept  # borrowed
 
 import msgspec
@@ -30,6 +33,18 @@ _Class = type
 
 cdef inline bint is_space(char byte) noexcept:
     return byte == c" " or byte == c"\t" or byte == c"\r" or byte == c"\n"
+
+
+cdef int reraise() except -1:
+    """Raise the exception that is pending."""
+    return -1
+
+
+cdef inline object owned(PyObject *value):
+    """Take over a reference."""
+    held = <object>value
+    Py_DECREF(held)
+    return held
 
 
 @lru_cache(maxsize=256)  # looking into a type takes as long as a thousand chunks
@@ -56,13 +71,6 @@ def holds_raw(type):
 @cython.final
 cdef class Window:
     """Shows msgspec the bytes of one event where they lie."""
-
-    cdef int show(self, const char *start, Py_ssize_t length) except -1:
-        if self.exports:
-            raise BufferError(f"{self.exports} views of an event are held, 0 allowed")
-        self.start = start
-        self.length = length
-        return 0
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         PyBuffer_FillInfo(view, self, <void *>self.start, self.length, 1, flags)
@@ -165,7 +173,7 @@ cdef class StreamDecoder:
             if self._error is not None:
                 if length and not isinstance(self._error, LimitExceededError):
                     self._bytes += length
-                    self._held.append((owner or PyBytes_FromStringAndSize(data, length), length))
+                    self._held.append((owner or data[:length], length))
                     self._check_held()
                 return 0
         self._bytes += length
@@ -234,22 +242,33 @@ cdef class StreamDecoder:
         return self._decode(chunks)
 
     cdef int _decode(self, list chunks) except -1:
-        try:
-            value = self._typed()
-        except (DeltawireError, MemoryError):
-            raise
-        except Exception as refusal:  # msgspec's own, and whatever a user's hook raises
-            raise self._no_chunk(refusal) from refusal
-        chunks.append(value)
+        cdef PyObject *value = self._typed()
+        if value is NULL:
+            try:
+                reraise()
+            except (DeltawireError, MemoryError):
+                raise
+            except Exception as refusal:  # msgspec's own, and whatever a user's hook raises
+                raise self._no_chunk(refusal) from refusal
+        chunks.append(owned(value))
         self._chunks += 1
         return 0
 
-    cdef object _typed(self):
+    cdef PyObject *_typed(self) noexcept:
+        """Return what msgspec makes of the event, owned; NULL, the exception pending, where it refuses."""
         cdef EventReader reader = self._reader
-        if not self._borrows:
-            return PyObject_CallOneArg(self._json, PyBytes_FromStringAndSize(reader.data, reader.length))
-        self._window.show(reader.data, reader.length)
-        return PyObject_CallOneArg(self._json, self._window)
+        cdef PyObject *copy
+        cdef PyObject *value
+        if self._borrows and self._window.exports == 0:
+            self._window.start = reader.data
+            self._window.length = reader.length
+            return PyObject_CallOneArg(<PyObject *>self._json, <PyObject *>self._window)
+        copy = PyBytes_FromStringAndSize(reader.data, reader.length)
+        if copy is NULL:
+            return NULL
+        value = PyObject_CallOneArg(<PyObject *>self._json, copy)
+        Py_DECREF(<object>copy)
+        return value
 
     cdef object _no_chunk(self, reason):
         cdef EventReader reader = self._reader
@@ -369,20 +388,26 @@ cdef class ChunkDecoder(StreamDecoder):
             start += 1
         if start == end:
             return 0
-        try:
-            chunk = self._typed()
-        except (DeltawireError, MemoryError):
-            raise
-        except Exception:
-            chunk = self._coerce()
-            if chunk is None:
-                return 0
+        chunk = self._chunk()
+        if chunk is None:
+            return 0
         fault = member(chunk, self._error_offset)
         if fault is not <PyObject *>None and PyObject_IsTrue(<object>fault):
             raise UpstreamError(<object>fault, chunk=chunk, event_index=self._events - 1)
         chunks.append(chunk)
         self._chunks += 1
         return self._note_choices(chunk)
+
+    cdef object _chunk(self):
+        cdef PyObject *value = self._typed()
+        if value is NULL:
+            try:
+                reraise()
+            except (DeltawireError, MemoryError):
+                raise
+            except Exception:  # msgspec's own, and whatever a user's __post_init__ raises
+                return self._coerce()
+        return owned(value)
 
     cdef object _coerce(self):
         """Return the chunk, brought to the type; None for `null`."""
