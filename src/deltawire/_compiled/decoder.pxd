@@ -16,6 +16,7 @@ cdef class StreamDecoder:
     cdef bint _borrows          # nothing decoded can refer to the window
     cdef object _limits
     cdef bytes _sentinel
+    cdef bint _braced           # the sentinel begins as an object does
     cdef bint _reading
 
     cdef list _held             # reads that a fault has stopped: (rest, bytes of the read)

@@ -17,7 +17,7 @@ cdef extern from "Python.h":
     # With an exception pending where they give NULL: a try for each event costs more.
     PyObject *PyObject_CallOneArg(PyObject *callable, PyObject *argument) noexcept
     PyObject *PyBytes_FromStringAndSize(const char *start, Py_ssize_t length) noexcept
-    PyObject *PyList_GET_ITEM(object items, Py_ssize_t place) noexcept  # borrowed
+    PyObject *PyList_GET_ITEM(PyObject *items, Py_ssize_t place) noexcept  # borrowed
 
 import msgspec
 
@@ -102,6 +102,7 @@ cdef class StreamDecoder:
         self._window = Window()
         self._limits = limits
         self._sentinel = bytes(done).strip(b" \t\r\n") if done is not None else None
+        self._braced = done is not None and self._sentinel.startswith(b"{")
         self.reset()
 
     def reset(self):
@@ -230,7 +231,8 @@ cdef class StreamDecoder:
         if found == ERROR_LINE:
             raise UpstreamError(error_body(start[:reader.length]), event_index=self._events)
         self._events += 1
-        if self._sentinel is not None:
+        # Nearly every payload is an object, and no sentinel is.
+        if self._sentinel is not None and (reader.length == 0 or start[0] != c"{" or self._braced):
             while start < end and is_space(start[0]):
                 start += 1
             while start < end and is_space((end - 1)[0]):
@@ -422,14 +424,15 @@ cdef class ChunkDecoder(StreamDecoder):
 
     cdef int _note_choices(self, chunk) except -1:
         """Keep each choice's finish reason."""
-        cdef object choices = <object>member(chunk, self._choices_offset)
+        cdef PyObject *choices = member(chunk, self._choices_offset)
         cdef PyObject *choice
         cdef PyObject *index
         cdef PyObject *reason
         cdef Py_ssize_t position
-        if not PyList_CheckExact(choices):
-            choices = list(choices)  # another Sequence, of a user's type
-        for position in range(PyList_GET_SIZE(choices)):
+        if not PyList_CheckExact(<object>choices):
+            other = list(<object>choices)  # another Sequence, of a user's type
+            choices = <PyObject *>other
+        for position in range(PyList_GET_SIZE(<object>choices)):
             choice = PyList_GET_ITEM(choices, position)
             if Py_TYPE(<object>choice) is not <PyTypeObject *><PyObject *>self._choice_type:
                 self._learn_choice(<object>choice)

@@ -160,8 +160,9 @@ cdef class EventReader:
         self.data = pos + 6 if pos[5] == c" " else pos + 5
         self.length = stop - self.data
         self.is_error = False
-        self.type = self.retry = None
-        self.last_event_id = self._id
+        if self._whole:
+            self.type = self.retry = None
+            self.last_event_id = self._id
         self._pos = stop + 2
         return True
 
