@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -18,6 +19,7 @@ from deltawire.replay import sample
 DEMO = sample("demo")
 CHUNKS = [json.loads(payload) for payload in DEMO.payloads]
 BAD = b"".join(DEMO.events()[:5]) + b"data: {oops\n\n" + DEMO.body
+PART = {"type": "text", "text": "A part."}
 WITHOUT_CLICK = "import sys; sys.modules['{name}'] = None; from deltawire.cli import main; main()"
 
 
@@ -155,7 +157,9 @@ def test_chunks_are_lines_of_json_without_the_members_that_never_came(recorded: 
         return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
     lines = run("inspect", "--chunks", recorded(DEMO.body)).stdout.splitlines()
-    assert [json.loads(line) for line in lines] == [without_nulls(chunk) for chunk in CHUNKS]
+    assert [json.loads(line) for line in lines] == [
+        json.loads(msgspec.json.encode(chunk)) for chunk in deltawire.decode(DEMO.body)
+    ]
 
 
 def test_events_are_lines_with_number_type_and_data() -> None:
@@ -170,31 +174,42 @@ def test_events_are_lines_with_number_type_and_data() -> None:
     assert result.exit_code == 0
 
 
-def test_json_is_one_document_and_nothing_else_on_standard_output(recorded: Callable[[bytes], str]) -> None:
-    file = recorded(DEMO.body)
-    summary = json.loads(run("inspect", "--json", file).stdout)
-    assert summary.pop("decoder_seconds") > 0
-    assert summary == {
-        "source": file,
-        "backend": deltawire.BACKEND,
-        "model": "deltawire-mini",
-        "bytes": len(DEMO.body),
-        "events": len(DEMO.payloads) + 1,
-        "chunks": len(DEMO.payloads),
-        "coerced": 0,
-        "finish_reasons": {"0": "tool_calls"},
-        "usage": CHUNKS[-1]["usage"],
-        "done": True,
-        "complete": True,
-        "unterminated": False,
-        "discarded": 0,
-        "error": None,
-    }
+def test_json_is_the_assembled_completion_and_nothing_else_on_standard_output(recorded: Callable[[bytes], str]) -> None:
+    result = run("inspect", "--json", recorded(DEMO.body))
+    completion = json.loads(result.stdout)
+    assert result.stderr == ""
+    assert completion["object"] == "chat.completion"
+    assert completion["model"] == "deltawire-mini"
+    (choice,) = completion["choices"]
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"]["content"] == DEMO.text
+    assert choice["message"]["tool_calls"][0]["function"]["arguments"] == '{"city":"Genève","days":3}'
+    assert completion["usage"]["prompt_tokens"] == 24
+    assert completion == json.loads(msgspec.json.encode(deltawire.accumulate(DEMO.body)))
+
+
+def test_the_message_is_shown_by_kind() -> None:
+    calls = [
+        {"function": {"name": "look", "arguments": '{"at":{"x":1}}'}},
+        {"index": 1, "function": {"name": "cut", "arguments": '{"at":'}},
+        {"index": 2, "type": "custom", "custom": {"name": "shell", "input": "ls -l"}},
+    ]
+    delta = {"reasoning": "Let me see.", "refusal": "I would rather not.", "tool_calls": calls}
+    body = b"".join(
+        deltawire.encode_event({"choices": [{"index": index, "delta": delta | {"content": [PART]}}]})
+        for index in (0, 1)
+    )
+    output = run("inspect", "-", stdin=body).stdout
+    for title in ("reasoning", "text", "refusal", "tool call look", "tool call cut", "custom tool call shell"):
+        assert f"─ choice 0: {title} ─" in output
+        assert f"─ choice 1: {title} ─" in output
+    for text in ("Let me see.", "A part.", "I would rather not.", '    "x": 1', '{"at":', "ls -l"):
+        assert f"│ {text} " in output
 
 
 def test_each_choice_has_its_finish_reason() -> None:
-    summary = json.loads(run("inspect", "--json", "-", stdin=sample("n4").body).stdout)
-    assert summary["finish_reasons"] == {"0": "stop", "1": "length", "2": "stop", "3": "length"}
+    completion = json.loads(run("inspect", "--json", "-", stdin=sample("n4").body).stdout)
+    assert [choice["finish_reason"] for choice in completion["choices"]] == ["stop", "length", "stop", "length"]
     assert "0: stop, 1: length, 2: stop, 3: length" in run("inspect", "-", stdin=sample("n4").body).stdout
 
 
@@ -203,7 +218,9 @@ def test_a_stream_cut_short_is_shown_as_not_complete() -> None:
     result = run("inspect", "-", stdin=body)
     assert result.exit_code == 0
     assert "no (no [DONE]" in result.stdout
-    assert not json.loads(run("inspect", "--json", "-", stdin=body).stdout)["complete"]
+    result = run("inspect", "--json", "-", stdin=body)
+    assert "complete: no (no [DONE]" in result.stderr
+    assert "finish_reason" not in json.loads(result.stdout)["choices"][0]
 
 
 # --- inspect: what can go wrong
@@ -219,7 +236,7 @@ def test_a_bad_event_is_named_by_its_number_after_what_came_before_it(mode: str)
         "--summary": "no: reading stopped at an error",
         "--text": "Bonjour! This completion travels over",
         "--chunks": '"content":" over"',
-        "--json": '"event": 6',
+        "--json": '"content": "Bonjour! This completion travels over"',
     }
     assert before[mode] in result.stdout
 
@@ -232,12 +249,7 @@ def test_a_bad_last_event_keeps_the_chunks_before_it() -> None:
     assert "too many requests" in result.stderr
 
 
-def test_a_fault_in_the_json_document_is_found_under_error() -> None:
-    error = json.loads(run("inspect", "--json", "-", stdin=BAD).stdout)["error"]
-    assert (error["event"], error["type"]) == (6, "ChunkDecodeError")
-
-
-@pytest.mark.parametrize("mode", ["--summary", "--events", "--text"])
+@pytest.mark.parametrize("mode", ["--summary", "--events", "--text", "--json"])
 @pytest.mark.parametrize(
     ("body", "message"),
     [

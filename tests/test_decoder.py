@@ -386,4 +386,4 @@ def test_reset_makes_it_new(backend) -> None:
 
 def test_chunks_print_only_what_they_hold(backend) -> None:
     (chunk,) = backend.ChunkDecoder().feed(events(b'{"id":"c"}'))
-    assert repr(chunk) == "ChatCompletionChunk(id='c')"
+    assert repr(chunk) == "ChatCompletionChunk(id='c', choices=[])"

@@ -3,6 +3,7 @@
 from importlib.metadata import version as _version
 
 from ._backend import BACKEND
+from .accumulator import CompletionAccumulator
 from .chunks import (
     AudioDelta,
     ChatCompletionChunk,
@@ -21,6 +22,15 @@ from .chunks import (
     TopLogprob,
     Usage,
 )
+from .completion import (
+    Audio,
+    ChatCompletion,
+    CompletionChoice,
+    CustomCall,
+    FunctionCall,
+    Message,
+    ToolCall,
+)
 from .decoder import ChunkDecoder, StreamDecoder
 from .errors import (
     ChunkDecodeError,
@@ -34,28 +44,35 @@ from .errors import (
 from .events import EventParser, ServerSentEvent, encode_event
 from .limits import Limits
 from .records import DecoderStats, StreamEnd
-from .streams import aiter_chunks, aiter_events, decode, iter_chunks, iter_events
+from .streams import aaccumulate, accumulate, aiter_chunks, aiter_events, decode, iter_chunks, iter_events
 
 __version__ = _version("deltawire")
 
 __all__ = [
     "BACKEND",
+    "Audio",
     "AudioDelta",
+    "ChatCompletion",
     "ChatCompletionChunk",
     "Choice",
     "ChunkDecodeError",
     "ChunkDecoder",
+    "CompletionAccumulator",
+    "CompletionChoice",
     "CompletionTokensDetails",
     "ConcurrentFeedError",
+    "CustomCall",
     "CustomDelta",
     "DecoderStats",
     "Delta",
     "DeltawireError",
     "EventParser",
+    "FunctionCall",
     "FunctionDelta",
     "LimitExceededError",
     "Limits",
     "Logprobs",
+    "Message",
     "Moderation",
     "ModerationResult",
     "ModerationSide",
@@ -65,12 +82,15 @@ __all__ = [
     "StreamDecoder",
     "StreamEnd",
     "TokenLogprob",
+    "ToolCall",
     "ToolCallDelta",
     "TopLogprob",
     "TruncatedStreamError",
     "UpstreamError",
     "Usage",
     "__version__",
+    "aaccumulate",
+    "accumulate",
     "aiter_chunks",
     "aiter_events",
     "decode",

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct, field
 
 
-class _Member(Struct, gc=False, repr_omit_defaults=True):
+class _Member(Struct, gc=False, omit_defaults=True, repr_omit_defaults=True):
     """Any object of a chunk. Trees of JSON have no cycles, so the collector need not look at them."""
 
 
@@ -231,8 +231,9 @@ class ChatCompletionChunk(_Member):
     service_tier: str | None = None
     #: The server's configuration, to be read beside `seed`.
     system_fingerprint: str | None = None
-    #: Always a list, empty where absent or null.
-    choices: Sequence[Choice] = field(default_factory=list)
+    #: Always a list, empty where absent or null, and written where it is empty too:
+    #: msgspec leaves out the empty lists of `list` itself.
+    choices: Sequence[Choice] = field(default_factory=lambda: [])  # noqa: PIE807
     usage: Usage | None = None
     #: Random text that hides the length of the event.
     obfuscation: str | None = None

@@ -12,10 +12,13 @@ class DeltawireError(Exception):
 
     #: What the same call had decoded before the error and could not return.
     chunks: list[Any]
+    #: What `accumulate` had of the completion, a `ChatCompletion`; None from elsewhere.
+    completion: Any
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.chunks = []
+        self.completion = None
 
 
 class LimitExceededError(DeltawireError):

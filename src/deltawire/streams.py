@@ -7,12 +7,15 @@ it, and closes the source at the end, on a fault, and on `close()`.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
+from contextlib import suppress
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar, overload
+from typing import Any, Generic, Never, Protocol, Self, TypeVar, overload
 
+from .accumulator import CompletionAccumulator
 from .chunks import ChatCompletionChunk
+from .completion import ChatCompletion
 from .decoder import ChunkDecoder
-from .errors import DeltawireError
+from .errors import DeltawireError, TruncatedStreamError
 from .events import EventParser, ServerSentEvent
 from .limits import DEFAULT_LIMITS, Limits
 from .records import StreamEnd
@@ -55,6 +58,26 @@ class _EventReader:
 
     def finish(self) -> StreamEnd:
         return StreamEnd(discarded=self._parser.finish())
+
+
+class _Accumulating:
+    """A `CompletionAccumulator` among the readers: nothing comes of it but the end."""
+
+    def __init__(self, accumulator: CompletionAccumulator) -> None:
+        self._accumulator = accumulator
+        self.finish = accumulator.finish
+
+    @property
+    def error(self) -> DeltawireError | None:
+        return self._accumulator.error
+
+    @property
+    def done(self) -> bool:
+        return self._accumulator.done
+
+    def feed(self, data: bytes) -> list[Never]:
+        self._accumulator.feed(data)
+        return []
 
 
 class Stream(Generic[T]):
@@ -221,3 +244,60 @@ def decode(body: bytes | bytearray | memoryview, *, limits: Limits = DEFAULT_LIM
         error.chunks = chunks
         raise
     return chunks
+
+
+def accumulate(source: ByteSource, *, allow_truncated: bool = False, limits: Limits = DEFAULT_LIMITS) -> ChatCompletion:
+    """Read a chat completion stream to its end and return the completion.
+
+    Args:
+        source: any iterable of bytes-like reads; bytes are one read.
+        allow_truncated: return what has come of a stream that did not end complete.
+        limits: as for `CompletionAccumulator`.
+
+    Raises:
+        TruncatedStreamError: the stream did not end complete: no `[DONE]`, and a choice
+            without a finish reason, or no choice at all.
+        ChunkDecodeError, UpstreamError, LimitExceededError: a fault in the stream.
+
+    Each error, the source's own too, has what had come in its attribute `completion`.
+    """
+    accumulator = CompletionAccumulator(limits=limits)
+    try:
+        with Stream(source, _Accumulating(accumulator)) as stream:
+            for _ in stream:
+                pass
+    except Exception as error:
+        _attach(accumulator, error)
+        raise
+    return _completed(accumulator, allow_truncated)
+
+
+async def aaccumulate(
+    source: AsyncByteSource, *, allow_truncated: bool = False, limits: Limits = DEFAULT_LIMITS
+) -> ChatCompletion:
+    """Read an async source to its end and return the completion: `accumulate` for `await`."""
+    accumulator = CompletionAccumulator(limits=limits)
+    try:
+        async with AsyncStream(source, _Accumulating(accumulator)) as stream:
+            async for _ in stream:
+                pass
+    except Exception as error:
+        _attach(accumulator, error)
+        raise
+    return _completed(accumulator, allow_truncated)
+
+
+def _attach(accumulator: CompletionAccumulator, error: Exception) -> None:
+    # An exception of the source's may have no room for it.
+    with suppress(AttributeError, TypeError):
+        error.completion = accumulator.completion()  # type: ignore[attr-defined]
+
+
+def _completed(accumulator: CompletionAccumulator, allow_truncated: bool) -> ChatCompletion:
+    completion = accumulator.completion()
+    end = accumulator.finish()
+    if not (end.complete or allow_truncated):
+        unfinished = [str(index) for index, reason in end.finish_reasons.items() if reason is None]
+        which = f"choice {', '.join(unfinished[:8])} has no finish reason" if unfinished else "it has no choices"
+        raise TruncatedStreamError(f"the stream ended early: no [DONE], and {which}", completion=completion, end=end)
+    return completion

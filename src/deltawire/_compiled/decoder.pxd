@@ -51,6 +51,7 @@ cdef class ChunkDecoder(StreamDecoder):
     cdef Py_ssize_t _reason_offset
     cdef object _open_index     # a choice seen that has not finished
 
+    cdef int _give(self, chunk, list chunks) except -1
     cdef object _chunk(self)
     cdef object _coerce(self)
     cdef int _note_choices(self, chunk) except -1

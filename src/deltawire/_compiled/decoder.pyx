@@ -396,9 +396,14 @@ cdef class ChunkDecoder(StreamDecoder):
         fault = member(chunk, self._error_offset)
         if fault is not <PyObject *>None and PyObject_IsTrue(<object>fault):
             raise UpstreamError(<object>fault, chunk=chunk, event_index=self._events - 1)
-        chunks.append(chunk)
         self._chunks += 1
-        return self._note_choices(chunk)
+        self._note_choices(chunk)
+        return self._give(chunk, chunks)
+
+    cdef int _give(self, chunk, list chunks) except -1:
+        """Hand out what the event was decoded to: what a reader above does otherwise."""
+        chunks.append(chunk)
+        return 0
 
     cdef object _chunk(self):
         cdef PyObject *value = self._typed()

@@ -6,10 +6,11 @@ cdef extern from *:
     """
     #include "structmember.h"
     static Py_ssize_t deltawire_offset(PyObject *descriptor) {
-        return ((PyMemberDescrObject *)descriptor)->d_member->offset;
+        PyMemberDef *member = ((PyMemberDescrObject *)descriptor)->d_member;
+        return member->type == T_OBJECT_EX ? member->offset : -1;
     }
     """
-    Py_ssize_t deltawire_offset(object descriptor) noexcept
+    Py_ssize_t deltawire_offset(object descriptor) noexcept  # -1 where it holds no object
 
 
 cdef Py_ssize_t offset_of(object struct, str member) except -1:
@@ -19,6 +20,7 @@ cdef Py_ssize_t offset_of(object struct, str member) except -1:
         TypeError: the type has no such member, or has covered it with something else.
     """
     descriptor = getattr(struct, member, None)
-    if type(descriptor) is not MemberDescriptorType:
+    cdef Py_ssize_t offset = deltawire_offset(descriptor) if type(descriptor) is MemberDescriptorType else -1
+    if offset < 0:
         raise TypeError(f"{struct.__name__}.{member} is no member of a Struct")
-    return deltawire_offset(descriptor)
+    return offset

@@ -282,8 +282,16 @@ class ChunkDecoder(StreamDecoder[ChunkT]):
             chunk = coerced
         if chunk.error:
             raise UpstreamError(chunk.error, chunk=chunk, event_index=self._events - 1)
-        chunks.append(chunk)
         self._chunks += 1
+        self._note_choices(chunk)
+        self._give(chunk, data, chunks)
+
+    def _give(self, chunk: ChunkT, data: bytes, chunks: list[ChunkT]) -> None:
+        """Hand out what `data` was decoded to: what a reader above does otherwise."""
+        chunks.append(chunk)
+
+    def _note_choices(self, chunk: ChunkT) -> None:
+        """Keep each choice's finish reason."""
         for position, choice in enumerate(chunk.choices):
             index = position if choice.index is None else choice.index
             reason = choice.finish_reason

@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 import click
 
 from .. import BACKEND
+from ..accumulator import CompletionAccumulator
 from ..chunks import ChatCompletionChunk
 from ..decoder import ChunkDecoder
 from ..errors import DeltawireError
 from ..replay import ReplayServer, Sample, sample
+from .message import print_message
 from .report import Summary, backend_note, compiled_exists, print_table, text_of, write
 
 _REQUEST = {
@@ -32,7 +34,7 @@ _REQUEST = {
               help="Seconds between two events, so that the text comes as if written.")  # fmt: skip
 def demo(delay: float) -> None:
     """Stream a completion from a replay server on loopback and decode it live."""
-    summary = Summary(source="demo")
+    summary = Summary()
     try:
         with ReplayServer("demo", delay=delay) as server:
             receive(server.url, summary)
@@ -41,6 +43,8 @@ def demo(delay: float) -> None:
             raise
         raise click.ClickException(f"the demo's own stream failed: {error}") from error
     sys.stdout.write("\n\n")
+    if summary.completion is not None:
+        print_message(summary.completion)
     print_table([*summary.rows(), *twin_rows()])
     if BACKEND == "pure":
         click.echo(f"\nThis ran on the {backend_note()}")
@@ -49,16 +53,18 @@ def demo(delay: float) -> None:
 def receive(url: str, summary: Summary) -> None:
     """Post the request, print each chunk as it comes, and fill `summary`."""
     decoder = ChunkDecoder()
+    accumulator = CompletionAccumulator()
     started = perf_counter()
     for data in _read(url):
         chunks = decoder.feed(data)
         if chunks and summary.first_chunk is None:
             summary.first_chunk = perf_counter() - started
-        summary.add(chunks)
         for chunk in chunks:
+            accumulator.add(chunk)
             write(_visible(chunk))
     summary.end = decoder.finish()
     summary.stats = decoder.stats
+    summary.completion = accumulator.completion()
 
 
 def _read(url: str) -> Iterator[bytes]:

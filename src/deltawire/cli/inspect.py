@@ -6,17 +6,19 @@ from contextlib import closing
 from io import BufferedIOBase
 from pathlib import Path
 from time import perf_counter
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 
+from ..accumulator import CompletionAccumulator
 from ..chunks import ChatCompletionChunk
 from ..decoder import ChunkDecoder
 from ..errors import ChunkDecodeError, DeltawireError
 from ..events import EventParser
-from .report import Fault, Summary, json_text, print_table, printable, text_of, without_nulls, write
+from .message import print_message
+from .report import Fault, Summary, json_text, print_table, printable, text_of, write
 
 _BLOCK = 64 * 1024
 _LONG = 8 * 1024 * 1024  # bytes from which on a file gets a progress bar
@@ -31,12 +33,23 @@ Blocks = Generator[bytes, None, None]
 @click.option("--events", "mode", flag_value="events", help="Print each event: its number, type and data.")
 @click.option("--chunks", "mode", flag_value="chunks", help="Print each chunk as a line of JSON.")
 @click.option("--text", "mode", flag_value="text", help="Print the text of choice 0 and nothing else.")
-@click.option("--json", "mode", flag_value="json", help="Print the summary as JSON.")
-@click.option("--summary", "mode", flag_value="summary", default="summary", help="Print a table: the default.")
+@click.option("--json", "mode", flag_value="json", help="Print the assembled ChatCompletion as JSON.")
+@click.option(
+    "--summary",
+    "mode",
+    flag_value="summary",
+    default="summary",
+    help="Print the assembled message and a table: the default.",
+)
 def inspect(file: str, mode: Mode) -> None:
     """Show what the recorded stream FILE holds ("-" reads standard input)."""
     with closing(_blocks(file, mode)) as blocks:
-        fault = list_events(blocks) if mode == "events" else summarise(file, blocks, mode)
+        if mode == "events":
+            fault = list_events(blocks)
+        elif mode in ("chunks", "text"):
+            fault = list_chunks(blocks, mode)
+        else:
+            fault = summarise(file, blocks, mode)
     if mode == "text" and sys.stdout.isatty():
         write("\n")
     if fault is not None:
@@ -71,45 +84,57 @@ def _read(file: str) -> Blocks:
 
 
 def summarise(file: str, blocks: Blocks, mode: Mode) -> Fault | None:
-    """Decode the stream, show what `mode` asks for, and return the fault that stopped it."""
-    summary = Summary(source=file)
-    decode(blocks, summary, _PRINTERS.get(mode, lambda chunks: None))
+    """Accumulate the stream, show the completion as `mode` asks, and return the fault that stopped it."""
+    accumulator = CompletionAccumulator()
+    summary = read(blocks, accumulator)
+    summary.completion = accumulator.completion()
+    blocks.close()  # takes the progress bar away
+    if not summary.stats.events:
+        return summary.fault
     if mode == "json":
-        write(json_text(summary.document(), indent=2) + "\n")
-    elif mode == "summary" and summary.stats.events:
-        blocks.close()  # takes the progress bar away
+        write(json_text(summary.completion, indent=2) + "\n")
+        if summary.end is not None and not summary.end.complete:
+            click.echo(f"{printable(file)}: complete: {summary.completeness()}", err=True)
+    else:
+        print_message(summary.completion)
         print_table(summary.rows())
     return summary.fault
 
 
-def decode(blocks: Blocks, summary: Summary, show: Callable[[Sequence[ChatCompletionChunk]], None]) -> None:
-    """Fill `summary` from `blocks` up to their end or the first fault; `show` gets the chunks as they come."""
-    decoder = ChunkDecoder()
+def list_chunks(blocks: Blocks, mode: Mode) -> Fault | None:
+    """Print the chunks as they come, or their text, and return the fault that stopped it."""
+    return read(blocks, ChunkDecoder(), _print_text if mode == "text" else _print_chunks).fault
+
+
+def read(blocks: Blocks, reader: Any, show: Callable[[Sequence[ChatCompletionChunk]], None] | None = None) -> Summary:
+    """Feed `reader` up to the end or the first fault; `show` gets the chunks as they come."""
+    summary = Summary()
     head = b""
     fault: Exception | None = None
     for block in blocks:
         head = head or block[:_EXCERPT]
         started = perf_counter()
-        chunks = decoder.feed(block)
+        chunks = reader.feed(block)
         summary.seconds += perf_counter() - started
-        summary.add(chunks)
-        show(chunks)
-        fault = decoder.error
+        if show:
+            show(chunks)
+        fault = reader.error
         if fault is not None:
             break
     else:
         try:
-            summary.end = decoder.finish()
+            summary.end = reader.finish()
             chunks = summary.end.chunks
         except DeltawireError as error:
             fault, chunks = error, error.chunks
-        summary.add(chunks)
-        show(chunks)
-    summary.stats = decoder.stats
+        if show:
+            show(chunks)
+    summary.stats = reader.stats
     if fault is not None:
         summary.fault = _fault(fault, summary.stats.events)
     elif not summary.stats.events:
         summary.fault = _no_events(head)
+    return summary
 
 
 def list_events(blocks: Blocks) -> Fault | None:
@@ -157,14 +182,8 @@ def _no_events(head: bytes) -> Fault:
 
 
 def _print_chunks(chunks: Sequence[ChatCompletionChunk]) -> None:
-    write("".join(json_text(without_nulls(chunk)) + "\n" for chunk in chunks))
+    write("".join(json_text(chunk) + "\n" for chunk in chunks))
 
 
 def _print_text(chunks: Sequence[ChatCompletionChunk]) -> None:
     write("".join(map(text_of, chunks)))
-
-
-_PRINTERS: dict[Mode, Callable[[Sequence[ChatCompletionChunk]], None]] = {
-    "chunks": _print_chunks,
-    "text": _print_text,
-}

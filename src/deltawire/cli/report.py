@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import BACKEND
-from ..chunks import ChatCompletionChunk, Choice, Usage
+from ..chunks import ChatCompletionChunk, Usage
+from ..completion import ChatCompletion
 from ..records import DecoderStats, StreamEnd
 
 # A stream's text may hold escape sequences that a terminal would obey; \n and \t are
@@ -58,32 +59,30 @@ def json_text(value: Any, *, indent: int = 0) -> str:
     return printable((msgspec.json.format(encoded, indent=indent) if indent else encoded).decode())
 
 
-def without_nulls(value: Any) -> Any:
-    """Return a Struct as plain objects without the members that never came."""
-    if isinstance(value, dict):
-        return {name: without_nulls(member) for name, member in value.items() if member is not None}
-    if isinstance(value, list | tuple):
-        return [without_nulls(item) for item in value]
-    return without_nulls(msgspec.to_builtins(value)) if isinstance(value, msgspec.Struct) else value
-
-
-def indexed(chunk: ChatCompletionChunk) -> Iterator[tuple[int, Choice]]:
-    """Yield the choices with their indexes; one without an index has its position."""
-    for position, choice in enumerate(chunk.choices):
-        yield position if choice.index is None else choice.index, choice
-
-
 def text_of(chunk: ChatCompletionChunk, index: int = 0) -> str:
     """Return the text that `chunk` adds to the choice `index`."""
-    contents = [choice.delta.content for at, choice in indexed(chunk) if at == index and choice.delta]
-    return "".join(_plain(content) for content in contents)
+    choices = enumerate(chunk.choices)
+    deltas = [choice.delta for place, choice in choices if (place if choice.index is None else choice.index) == index]
+    return "".join(plain_text(delta.content) for delta in deltas if delta)
 
 
-def _plain(content: str | list[Any] | None) -> str:
-    if isinstance(content, list):  # Mistral's parts; thinking is not the answer's text
-        texts = [part.get("text") for part in content if isinstance(part, dict)]
-        return "".join(text for text in texts if isinstance(text, str))
-    return content or ""
+def plain_text(content: str | list[Any] | None) -> str:
+    """Return the text of a content; of Mistral's parts, that of the answer."""
+    return "".join(_texts(content, "text")) if isinstance(content, list) else content or ""
+
+
+def thinking_text(content: str | list[Any] | None) -> str:
+    """Return the text of the thinking among a content's parts (Mistral)."""
+    if not isinstance(content, list):
+        return ""
+    thinking = [part["thinking"] for part in content if isinstance(part, dict) and "thinking" in part]
+    return "".join(plain_text(parts) for parts in thinking if isinstance(parts, (str, list)))
+
+
+def _texts(parts: list[Any], name: str) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, dict) and isinstance(text := part.get(name), str):
+            yield text
 
 
 class Fault(NamedTuple):
@@ -102,76 +101,40 @@ class Summary:
     """What one stream held.
 
     Attributes:
-        seconds: time spent in the decoder, 0 where it was not measured.
+        completion: what has come of it; None where it was not accumulated.
+        seconds: time spent on decoding and accumulating, 0 where it was not measured.
         first_chunk: seconds from the request to the first chunk, where there was a request.
         end: how it ended, None if a fault came first.
     """
 
-    source: str
     stats: DecoderStats = field(default_factory=DecoderStats)
-    model: str | None = None
-    finish_reasons: dict[int, str | None] = field(default_factory=dict)
-    usage: Usage | None = None
+    completion: ChatCompletion | None = None
     seconds: float = 0.0
     first_chunk: float | None = None
     end: StreamEnd | None = None
     fault: Fault | None = None
 
-    def add(self, chunks: Iterable[ChatCompletionChunk]) -> None:
-        """Take in what `chunks` say about the whole stream."""
-        for chunk in chunks:
-            self.model = self.model or chunk.model
-            self.usage = chunk.usage or self.usage
-            for index, choice in indexed(chunk):
-                reason = choice.finish_reason if choice.finish_reason not in ("", "null") else None
-                self.finish_reasons[index] = reason or self.finish_reasons.get(index)
-
     def rows(self) -> Iterator[tuple[str, str]]:
         """Yield the table's rows: what, and its value."""
         stats = self.stats
         yield "backend", BACKEND
-        if self.model:
-            yield "model", self.model
+        completion = self.completion
+        if completion and completion.model:
+            yield "model", completion.model
         yield "events", f"{stats.events:,}"
         yield "chunks", f"{stats.chunks:,}" + (f" ({stats.coerced:,} coerced)" if stats.coerced else "")
         yield "bytes", f"{stats.bytes:,}"
         if self.first_chunk is not None:
             yield "time to first chunk", f"{self.first_chunk * 1e3:.1f} ms"
-        yield "finish reason", self._finish_reasons()
-        yield "usage", _tokens(self.usage)
-        yield "complete", self._completeness()
+        if completion:
+            yield "finish reason", _finish_reasons(completion)
+            yield "usage", _tokens(completion.usage)
+        yield "complete", self.completeness()
         if stats.chunks and self.seconds:
-            yield "time in the decoder", f"{self.seconds / stats.chunks * 1e6:.2f} µs a chunk"
+            yield "time of the core", f"{self.seconds / stats.chunks * 1e6:.2f} µs a chunk"
 
-    def document(self) -> dict[str, Any]:
-        """Return the summary as plain objects, for JSON."""
-        end = self.end or StreamEnd(finish_reasons=self.finish_reasons)
-        return {
-            "source": self.source,
-            "backend": BACKEND,
-            "model": self.model,
-            "bytes": self.stats.bytes,
-            "events": self.stats.events,
-            "chunks": self.stats.chunks,
-            "coerced": self.stats.coerced,
-            "finish_reasons": {str(index): reason for index, reason in sorted(self.finish_reasons.items())},
-            "usage": without_nulls(self.usage),
-            "done": end.done,
-            "complete": end.complete,
-            "unterminated": end.unterminated,
-            "discarded": end.discarded,
-            "decoder_seconds": round(self.seconds, 6),
-            "error": self.fault and self.fault._asdict(),
-        }
-
-    def _finish_reasons(self) -> str:
-        reasons = sorted(self.finish_reasons.items())
-        if len(reasons) == 1:
-            return reasons[0][1] or "none"
-        shown = ", ".join(f"{index}: {reason or 'none'}" for index, reason in reasons[:8])
-        return f"{shown} … {len(reasons) - 8} more" if len(reasons) > 8 else shown or "no choices"
-
-    def _completeness(self) -> str:
+    def completeness(self) -> str:
+        """Say whether the stream came whole, and what was odd about its end."""
         if self.end is None:
             return "no: reading stopped at an error"
         notes = [] if self.end.done else ["no [DONE]"]
@@ -180,6 +143,14 @@ class Summary:
         if self.end.discarded:
             notes.append(f"{self.end.discarded:,} bytes of an unfinished event not read")
         return ("yes" if self.end.complete else "no") + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _finish_reasons(completion: ChatCompletion) -> str:
+    reasons = [(choice.index, choice.finish_reason or "none") for choice in completion.choices]
+    if len(reasons) == 1:
+        return reasons[0][1]
+    shown = ", ".join(f"{index}: {reason}" for index, reason in reasons[:8])
+    return f"{shown} … {len(reasons) - 8} more" if len(reasons) > 8 else shown or "no choices"
 
 
 def _tokens(usage: Usage | None) -> str:

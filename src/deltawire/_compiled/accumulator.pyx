@@ -1,0 +1,155 @@
+"""From bytes or chunks to the finished completion. Rules and contract: see the pure twin."""
+
+cimport cython
+
+from .decoder cimport ChunkDecoder
+from .folding cimport Folding
+
+import msgspec
+
+from ..chunks import ChatCompletionChunk
+from ..coerce import coerce
+from ..completion import ChatCompletion
+from ..errors import LimitExceededError, UpstreamError
+from ..limits import DEFAULT_LIMITS
+
+_decode = msgspec.json.Decoder(ChatCompletion).decode
+
+
+@cython.final
+cdef class FoldingDecoder(ChunkDecoder):
+    """A decoder that folds its chunks instead of giving them."""
+
+    cdef Folding _folding
+
+    def reset(self):
+        super().reset()
+        self._folding = Folding(self._limits)
+
+    cdef int _give(self, chunk, list chunks) except -1:
+        try:
+            return self._folding.fold(chunk)
+        except RecursionError as refusal:  # a value nested almost too deep to be decoded
+            raise self._no_chunk(refusal) from refusal
+
+    cdef int add(self, chunk) except -1:
+        self._enter("add")
+        try:
+            if isinstance(self._error, LimitExceededError):
+                raise self._error
+            if not isinstance(chunk, ChatCompletionChunk):
+                raise TypeError(f"a ChatCompletionChunk is required, not {type(chunk).__name__}")
+            if chunk.error:
+                raise UpstreamError(chunk.error, chunk=chunk, event_index=self._events)
+            self._end = None
+            self._note_choices(chunk)
+            try:
+                self._folding.fold(chunk)
+            except LimitExceededError as error:
+                self._error = error
+                raise
+        finally:
+            self._reading = False
+        return 0
+
+    cdef object completion(self):
+        self._enter("completion")
+        try:
+            json = self._folding.json()
+        finally:
+            self._reading = False
+        try:
+            return _decode(json)
+        except msgspec.ValidationError:  # a chunk that was added had a member of another kind
+            return coerce(json, ChatCompletion)
+
+
+@cython.final
+cdef class CompletionAccumulator:
+    """Folds a stream, or its chunks, into the completion that it makes up.
+
+    Text is appended, lists are extended, an object is replaced by the next; choices are
+    told apart by index, tool calls by index and id; `rules` has it all. Nothing is made
+    up: what never came is None, a `finish_reason` too.
+
+    Args:
+        limits: `max_event` as for `ChunkDecoder`; `max_message` and `max_items` bound
+            what is held of the completion.
+
+    Source: OpenAI API reference, "The chat completion object".
+    """
+
+    cdef FoldingDecoder _decoder
+
+    def __init__(self, *, limits=DEFAULT_LIMITS):
+        self._decoder = FoldingDecoder(limits=limits)
+
+    def reset(self):
+        """Forget everything read, as if newly made."""
+        self._decoder.reset()
+
+    @property
+    def error(self):
+        """The fault at which `feed` stopped; the next `feed` or `finish` raises it."""
+        return self._decoder.error
+
+    @property
+    def done(self):
+        """Whether `[DONE]` was read."""
+        return self._decoder.done
+
+    @property
+    def stats(self):
+        """What was read so far by `feed`."""
+        return self._decoder.stats
+
+    def feed(self, data):
+        """Fold in the chunks that `data` completes.
+
+        `data` may end anywhere. A faulty event stops the call: what came before it is
+        kept, `error` holds the fault, and the next call raises it and takes no data in.
+        Reading then goes on behind that event.
+
+        Raises:
+            ChunkDecodeError, UpstreamError: the fault of an earlier call.
+            LimitExceededError: the same; every call raises it until `reset()`.
+            TypeError, BufferError: `data` is not bytes-like, or not contiguous.
+            ConcurrentFeedError: another call is under way.
+        """
+        self._decoder.feed(data)
+
+    def add(self, chunk):
+        """Fold in a chunk that was decoded elsewhere; chunks and bytes may be mixed.
+
+        Raises:
+            UpstreamError: the chunk has an `error`; nothing of it is folded in.
+            LimitExceededError: the completion is larger than the limits allow; every
+                call raises it until `reset()`.
+            TypeError: it is no `ChatCompletionChunk`, or holds what JSON cannot.
+            ConcurrentFeedError: another call is under way.
+        """
+        self._decoder.add(chunk)
+
+    def completion(self):
+        """Return what has come so far, at any time: after an error and an early end too.
+
+        It is made when asked for, in time and memory of its own size. Neither later
+        calls nor earlier ones share anything with it.
+
+        Raises:
+            ConcurrentFeedError: another call is under way.
+        """
+        return self._decoder.completion()
+
+    def finish(self):
+        """End the stream and say how it ended; a second call says the same.
+
+        A last event that only lacks its blank line is folded in if its data is whole.
+
+        Raises:
+            ChunkDecodeError, UpstreamError: the fault of an earlier call; or one met now.
+                Call again to go on.
+            LimitExceededError: as `feed` does.
+            ConcurrentFeedError: another call is under way.
+        """
+        return self._decoder.finish()

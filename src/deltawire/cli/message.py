@@ -1,0 +1,56 @@
+"""The assembled message, for the eye."""
+
+import sys
+from collections.abc import Iterator
+
+import msgspec
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+from ..completion import ChatCompletion, Message
+from .report import plain_text, printable, thinking_text
+
+
+def print_message(completion: ChatCompletion) -> None:
+    """Print what the model said in each choice, a panel for each kind of it."""
+    console = Console(file=sys.stdout, highlight=False)
+    for choice in completion.choices:
+        place = f"choice {choice.index}: " if len(completion.choices) > 1 else ""
+        for title, text in sections(choice.message):
+            heading = Text(printable(f"{place}{title}").replace("\n", "\\n"), overflow="ellipsis")
+            console.print(Panel(Text(printable(text)), title=heading, title_align="left"))
+    sys.stdout.flush()
+
+
+def sections(message: Message) -> Iterator[tuple[str, str]]:
+    """Yield each kind of output that `message` has: its title, and its text."""
+    reasoning = message.reasoning_content or message.reasoning or thinking_text(message.content)
+    texts = [
+        ("reasoning", reasoning),
+        ("text", plain_text(message.content)),
+        ("refusal", message.refusal),
+        ("audio", message.audio and message.audio.transcript),
+    ]
+    yield from ((title, text) for title, text in texts if text)
+    for call in message.tool_calls or ():
+        if call.custom is not None:
+            yield _title("custom tool call", call.custom.name, call.id), call.custom.input or ""
+        else:
+            name, arguments = (call.function.name, call.function.arguments) if call.function else (None, None)
+            yield _title("tool call", name, call.id), pretty(arguments or "")
+    if (function := message.function_call) is not None:
+        yield _title("function call", function.name), pretty(function.arguments or "")
+
+
+def _title(*words: str | None) -> str:
+    return " ".join(word for word in words if word)
+
+
+def pretty(arguments: str) -> str:
+    """Return JSON text indented; what is no JSON, a model's slip or a cut stream's, as it is."""
+    try:
+        msgspec.json.decode(arguments)
+        return msgspec.json.format(arguments, indent=2)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return arguments
