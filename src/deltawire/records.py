@@ -54,9 +54,15 @@ class DecoderStats(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         chunks: chunks decoded.
         coerced: chunks of which a member was of another kind than the type asks, and
             was brought to it.
+        hits: payloads that a stencil matched, so that msgspec did not decode them.
+        misses: payloads that none matched; where stencils are off, neither is counted.
+        learned: how often a stencil was cut, or cut anew with more slots.
     """
 
     bytes: int = 0
     events: int = 0
     chunks: int = 0
     coerced: int = 0
+    hits: int = 0
+    misses: int = 0
+    learned: int = 0

@@ -1,6 +1,7 @@
 from cpython.object cimport PyObject
 
 from .events cimport EventReader, Found
+from .stencil cimport Stencil, Stencils
 
 
 cdef class Window:
@@ -12,12 +13,16 @@ cdef class Window:
 cdef class StreamDecoder:
     cdef EventReader _reader
     cdef Window _window
-    cdef object _json           # decode() of the msgspec decoder
+    cdef object _decoder        # msgspec's
+    cdef object _json           # its decode()
     cdef bint _borrows          # nothing decoded can refer to the window
     cdef object _limits
     cdef bytes _sentinel
     cdef bint _braced           # the sentinel begins as an object does
     cdef bint _reading
+
+    cdef Stencils _stencils     # None where there are none
+    cdef const char *_missed    # data that no stencil has matched
 
     cdef list _held             # reads that a fault has stopped: (rest, bytes of the read)
     cdef object _error
@@ -36,6 +41,9 @@ cdef class StreamDecoder:
     cdef int _drain_held(self, list chunks) except -1
     cdef int _check_held(self) except -1
     cdef int _take(self, Found found, list chunks) except -1
+    cdef int _take_ahead(self, list chunks) except -1
+    cdef bint _matches(self, list chunks) except -1
+    cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1
     cdef int _decode(self, list chunks) except -1
     cdef PyObject *_typed(self) noexcept
     cdef object _no_chunk(self, reason)
@@ -52,7 +60,7 @@ cdef class ChunkDecoder(StreamDecoder):
     cdef object _open_index     # a choice seen that has not finished
 
     cdef int _give(self, chunk, list chunks) except -1
-    cdef object _chunk(self)
+    cdef int _take_chunk(self, chunk, list chunks) except -1
     cdef object _coerce(self)
     cdef int _note_choices(self, chunk) except -1
     cdef int _learn_choice(self, choice) except -1

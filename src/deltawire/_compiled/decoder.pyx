@@ -9,6 +9,7 @@ from cpython.ref cimport Py_DECREF
 from libc.string cimport memcmp
 
 from .events cimport ERROR_LINE, NOTHING, EventReader, Found
+from .stencil cimport Stencil, Stencils, stencils_for
 from .structs cimport member, offset_of
 
 from functools import lru_cache
@@ -97,6 +98,7 @@ cdef class StreamDecoder:
         self._enter("__init__")
         self._reading = False
         decoder = type if isinstance(type, msgspec.json.Decoder) else msgspec.json.Decoder(type)
+        self._decoder = decoder
         self._json = decoder.decode
         self._borrows = not holds_raw(decoder.type)
         self._window = Window()
@@ -110,6 +112,9 @@ cdef class StreamDecoder:
         self._enter("reset")
         self._reading = False
         self._reader = EventReader(self._limits, error_lines=self._error_lines)
+        # A sentinel that is an object could be taken for a payload.
+        self._stencils = None if self._braced or not self._borrows else stencils_for(self._decoder)
+        self._missed = NULL
         self._held = []
         self._error = None
         self._done = False
@@ -130,7 +135,10 @@ cdef class StreamDecoder:
     @property
     def stats(self):
         """What was read so far."""
-        return DecoderStats(bytes=self._bytes, events=self._events, chunks=self._chunks, coerced=self._coerced)
+        stats = DecoderStats(bytes=self._bytes, events=self._events, chunks=self._chunks, coerced=self._coerced)
+        if self._stencils is not None:
+            return self._stencils.add_to(stats)
+        return stats
 
     def feed(self, data):
         """Return what the events that `data` completes decode to, in order.
@@ -217,12 +225,33 @@ cdef class StreamDecoder:
         """Decode what the reader has in hand."""
         cdef Found found
         while True:
+            if self._stencils is not None:
+                self._take_ahead(chunks)
             found = self._reader.next()
             if found == NOTHING:
                 return 0
             self._take(found, chunks)
             if self._done:
                 return 0
+
+    cdef int _take_ahead(self, list chunks) except -1:
+        """Take the events that a stencil matches in the read, whose lines are then not searched for."""
+        cdef EventReader reader = self._reader
+        cdef Stencil stencil
+        cdef const char *start
+        cdef const char *stop
+        while True:
+            start = reader.data_ahead()
+            if start is NULL:
+                return 0
+            stencil = self._stencils.match(start, reader._end, &stop)
+            if stencil is None:
+                self._missed = start
+                return 0
+            if not reader.take_ahead(stop):
+                return 0
+            self._events += 1
+            self._take_match(stencil, start, stop - start, chunks)
 
     cdef int _take(self, Found found, list chunks) except -1:
         cdef EventReader reader = self._reader
@@ -243,16 +272,44 @@ cdef class StreamDecoder:
                     return 0
         return self._decode(chunks)
 
+    cdef bint _matches(self, list chunks) except -1:
+        """Take the event that was found, if a stencil matches it."""
+        cdef EventReader reader = self._reader
+        cdef Stencil stencil
+        cdef const char *end = reader.data + reader.length
+        cdef const char *stop
+        if reader.data == self._missed:
+            self._missed = NULL
+            return False
+        stencil = self._stencils.match(reader.data, end, &stop)
+        if stencil is None or stop != end:
+            return False
+        self._take_match(stencil, reader.data, reader.length, chunks)
+        return True
+
+    cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1:
+        """Hand out the value of a payload that a stencil has matched."""
+        chunks.append(self._stencils.build(stencil, data, length))
+        self._chunks += 1
+        return 0
+
     cdef int _decode(self, list chunks) except -1:
-        cdef PyObject *value = self._typed()
-        if value is NULL:
+        cdef EventReader reader = self._reader
+        cdef PyObject *decoded
+        if self._stencils is not None and self._matches(chunks):
+            return 0
+        decoded = self._typed()
+        if decoded is NULL:
             try:
                 reraise()
             except (DeltawireError, MemoryError):
                 raise
             except Exception as refusal:  # msgspec's own, and whatever a user's hook raises
                 raise self._no_chunk(refusal) from refusal
-        chunks.append(owned(value))
+        value = owned(decoded)
+        if self._stencils is not None:
+            self._stencils.learn(reader.data, reader.length, value)
+        chunks.append(value)
         self._chunks += 1
         return 0
 
@@ -383,17 +440,37 @@ cdef class ChunkDecoder(StreamDecoder):
         cdef EventReader reader = self._reader
         cdef const char *start = reader.data
         cdef const char *end = start + reader.length
-        cdef PyObject *fault
+        cdef PyObject *decoded
         if reader.is_error:
             raise UpstreamError(error_body(start[:reader.length]), event_index=self._events - 1)
         while start < end and is_space(start[0]):
             start += 1
         if start == end:
             return 0
-        chunk = self._chunk()
-        if chunk is None:
+        if self._stencils is not None and self._matches(chunks):
             return 0
-        fault = member(chunk, self._error_offset)
+        decoded = self._typed()
+        if decoded is NULL:
+            try:
+                reraise()
+            except (DeltawireError, MemoryError):
+                raise
+            except Exception:  # msgspec's own, and whatever a user's __post_init__ raises
+                chunk = self._coerce()
+            if chunk is None:
+                return 0
+        else:
+            chunk = owned(decoded)
+            if self._stencils is not None:
+                self._stencils.learn(reader.data, reader.length, chunk)
+        return self._take_chunk(chunk, chunks)
+
+    cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1:
+        return self._take_chunk(self._stencils.build(stencil, data, length), chunks)
+
+    cdef int _take_chunk(self, chunk, list chunks) except -1:
+        """Count a chunk and give it, or raise the error that it bears."""
+        cdef PyObject *fault = member(chunk, self._error_offset)
         if fault is not <PyObject *>None and PyObject_IsTrue(<object>fault):
             raise UpstreamError(<object>fault, chunk=chunk, event_index=self._events - 1)
         self._chunks += 1
@@ -404,17 +481,6 @@ cdef class ChunkDecoder(StreamDecoder):
         """Hand out what the event was decoded to: what a reader above does otherwise."""
         chunks.append(chunk)
         return 0
-
-    cdef object _chunk(self):
-        cdef PyObject *value = self._typed()
-        if value is NULL:
-            try:
-                reraise()
-            except (DeltawireError, MemoryError):
-                raise
-            except Exception:  # msgspec's own, and whatever a user's __post_init__ raises
-                return self._coerce()
-        return owned(value)
 
     cdef object _coerce(self):
         """Return the chunk, brought to the type; None for `null`."""

@@ -47,6 +47,8 @@ cdef class EventReader:
 
     cdef int begin(self, const char *data, Py_ssize_t length) except -1
     cdef Found next(self) except? NOTHING
+    cdef const char *data_ahead(self) noexcept
+    cdef bint take_ahead(self, const char *stop) noexcept
     cdef bytes hold(self)
     cdef Found finish_line(self) except? NOTHING
     cdef Found finish_block(self) except? NOTHING

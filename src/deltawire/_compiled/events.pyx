@@ -166,6 +166,26 @@ cdef class EventReader:
         self._pos = stop + 2
         return True
 
+    cdef const char *data_ahead(self) noexcept:
+        """Return where the data of the next event begins, for who knows what may come; NULL where it is not in sight."""
+        cdef const char *pos = self._pos
+        if self._unfinished or self._line.length or self._at_start or self._end - pos < 8 or memcmp(pos, b"data:", 5) != 0:
+            return NULL
+        return pos + 6 if pos[5] == c" " else pos + 5
+
+    cdef bint take_ahead(self, const char *stop) noexcept:
+        """Pass the event ahead if its data, in which there is no line end, and the event end at `stop`."""
+        cdef const char *end = self._end
+        if stop - self._pos > self._max_event:
+            return False
+        if end - stop >= 2 and stop[0] == c"\n" and stop[1] == c"\n":
+            self._pos = stop + 2
+        elif end - stop >= 4 and memcmp(stop, b"\r\n\r\n", 4) == 0:
+            self._pos = stop + 4
+        else:
+            return False
+        return True
+
     cdef Found _blank_line(self) noexcept:
         self.last_event_id = self._id
         if self._lines == 0:

@@ -6,8 +6,8 @@ from cpython.list cimport PyList_GET_ITEM
 from cpython.object cimport PyObject, Py_TYPE, PyTypeObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8, PyUnicode_GET_LENGTH
 
-from .scan cimport append, free
-from .structs cimport member, offset_of
+from .scan cimport append as append_to, free
+from .structs cimport member as member_at, offset_of
 
 import re
 
@@ -121,7 +121,7 @@ cdef class Text(Member):
     cdef int add_utf8(self, const char *start, Py_ssize_t length) except -1:
         """Append a piece that is UTF-8 already."""
         self.held.grow(length)
-        return append(&self.utf8, start, length, _smallest)
+        return append_to(&self.utf8, start, length, _smallest)
 
     cdef str text(self):
         """Return the pieces as one."""
@@ -146,8 +146,8 @@ cdef class Items(Member):
             return 0
         self.held.grow(length)
         if self.items.length:
-            append(&self.items, b",", 1, _smallest)
-        return append(&self.items, PyBytes_AS_STRING(json) + 1, length, _smallest)
+            append_to(&self.items, b",", 1, _smallest)
+        return append_to(&self.items, PyBytes_AS_STRING(json) + 1, length, _smallest)
 
     cdef bytes json(self):
         return b"[" + self.items.memory[:self.items.length] + b"]" if self.items.length else b"[]"
@@ -214,7 +214,8 @@ cdef class Part(Member):
         return (<Scalar>known).set(value)
 
     cdef bytes json(self):
-        return b"{" + b",".join([_encode(name) + b":" + (<Member>known).json() for name, known in self._members.items()]) + b"}"
+        members = [_encode(name) + b":" + (<Member>known).json() for name, known in self._members.items()]
+        return b"{" + b",".join(members) + b"}"
 
 
 @cython.final
@@ -339,7 +340,7 @@ cdef class Record(Member):
         cdef PyObject *value
         cdef Py_ssize_t place
         for place in range(self.table.length):
-            value = member(struct, layout.offsets[place])
+            value = member_at(struct, layout.offsets[place])
             if value is not <PyObject *>None:
                 self.take(place, <object>value)
         return 0
@@ -431,7 +432,7 @@ cdef class Calls(Member):
         cdef Record call
         for fragment in fragments:
             layout = _TOOL_CALL.layout(fragment)
-            name = <object>member(fragment, layout.offsets[_ID])
+            name = <object>member_at(fragment, layout.offsets[_ID])
             if name is not None and is_nothing(name):
                 name = None
             index = fragment.index

@@ -16,13 +16,11 @@ cdef struct Block:
     Py_ssize_t capacity  # bytes owned
 
 
-cdef inline int append(Block *block, const char *start, Py_ssize_t length, Py_ssize_t smallest) except -1:
-    """Append `length` bytes; a block that must grow grows at least by half, and to `smallest` bytes."""
+cdef inline int reserve(Block *block, Py_ssize_t length, Py_ssize_t smallest) except -1:
+    """Make room for `length` bytes more; a block that must grow grows at least by half, and to `smallest` bytes."""
     cdef Py_ssize_t needed = block.length + length
     cdef Py_ssize_t capacity
     cdef char *memory
-    if length == 0:
-        return 0
     if needed > block.capacity:
         capacity = max(needed, smallest, block.capacity + block.capacity // 2)
         memory = <char *>PyMem_Realloc(block.memory, capacity)
@@ -30,8 +28,16 @@ cdef inline int append(Block *block, const char *start, Py_ssize_t length, Py_ss
             raise MemoryError
         block.memory = memory
         block.capacity = capacity
+    return 0
+
+
+cdef inline int append(Block *block, const char *start, Py_ssize_t length, Py_ssize_t smallest) except -1:
+    """Append `length` bytes."""
+    if length == 0:
+        return 0
+    reserve(block, length, smallest)
     memcpy(block.memory + block.length, start, length)
-    block.length = needed
+    block.length += length
     return 0
 
 

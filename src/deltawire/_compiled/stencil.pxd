@@ -1,0 +1,69 @@
+"""What consecutive payloads of a stream have in common, compared instead of decoded."""
+
+from .building cimport Node, Types
+from .tokens cimport Kind, Span
+
+# Learning from a payload costs about as much as decoding it twice. A match earns a
+# little credit; where none comes, learning pauses for ever longer.
+cdef enum:
+    COST = 4
+    FIRST_CREDIT = 32
+    TRIAL_CREDIT = 12
+    SHORTEST_PAUSE = 32
+    LONGEST_PAUSE = 2048
+
+cdef enum:
+    MOST_SLOTS = 12
+    MOST_BYTES = 2048           # of a payload that is learned from
+
+
+cdef class Stencil:
+    """The literal bytes of a payload, and the slots between them."""
+    cdef Span spans[MOST_SLOTS]  # what the slots held at the last match
+    cdef Node root              # builds the value; None until it is asked for
+    cdef object appending       # how a match is folded without a value; drawn up by the accumulator
+
+    cdef bytes _payload
+    cdef const char *_data
+    cdef int _length
+    cdef int _least             # bytes of all literals
+    cdef int _slots
+    cdef int _tokens[MOST_SLOTS]  # which tokens of the payload the slots are
+    cdef Kind _kinds[MOST_SLOTS]
+    cdef int _starts[MOST_SLOTS + 1]  # of the literals: the first, and those behind each slot
+    cdef int _ends[MOST_SLOTS + 1]
+
+    cdef const char *match(self, const char *pos, const char *end) noexcept
+
+
+cdef class Stencils:
+    """Those of one stream. The last one to match is tried first."""
+    cdef readonly long long hits
+    cdef readonly long long misses
+    cdef readonly long long learned
+
+    cdef object _decode         # what msgspec makes of a payload, for one that was kept
+    cdef Types _types
+    cdef Stencil _first
+    cdef Stencil _second
+    cdef int _credit            # what learning may still cost
+    cdef int _pause             # payloads to let pass when it is used up
+    cdef int _skipped           # of these, those to come
+
+    cdef Stencil match(self, const char *pos, const char *end, const char **stop)
+    cdef int learn(self, const char *data, Py_ssize_t length, value) except -1
+    cdef int _learn(self, const char *data, int length, value) except -1
+    cdef object build(self, Stencil stencil, const char *data, Py_ssize_t length)
+    cdef object add_to(self, stats)
+    cdef bint _draw(self, Stencil stencil) except -1
+
+    cdef inline void earn(self) noexcept:
+        """Count a match."""
+        self.hits += 1
+        if self._credit < FIRST_CREDIT:
+            self._credit += 1
+            if self._credit == FIRST_CREDIT:
+                self._pause = SHORTEST_PAUSE
+
+
+cdef Stencils stencils_for(decoder)

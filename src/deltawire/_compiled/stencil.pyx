@@ -1,0 +1,233 @@
+"""Stencils: do not decode what has not changed.
+
+The payloads of a stream are the same JSON text but for a few values. A stencil is a
+payload that msgspec has decoded, cut into literal bytes and slots: strings and integers
+that differed between two payloads. Where a payload has the same literals, and in each
+slot a value that msgspec would take for what it is, its value is the earlier one with
+the slots' values in place. Everything else is msgspec's to decide.
+
+What makes it exact: a slot stands only where its type takes any `str`, or any `int`
+(`building`); a slot takes only what has one meaning (`tokens`); the rest is compared.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.string cimport memcmp
+
+from .building cimport plan, types_of
+from .tokens cimport MOST_TOKENS, STRING, Token, differences, read_integer, read_string, scan
+
+import os
+
+from msgspec import Struct
+from msgspec.structs import astuple, replace
+
+from ..errors import StencilMismatchError
+
+# `DELTAWIRE_STENCILS=0` switches them off. With `DELTAWIRE_VERIFY=1` msgspec decodes each
+# match too.
+_on = os.environ.get("DELTAWIRE_STENCILS", "") != "0"
+cdef bint _verify = os.environ.get("DELTAWIRE_VERIFY", "") not in ("", "0")
+
+
+@cython.final
+cdef class Stencil:
+    cdef const char *match(self, const char *pos, const char *end) noexcept:
+        """Compare `[pos, end)`, fill `spans`, and return the payload's end; NULL where it does not match."""
+        cdef int slot
+        cdef int length = self._ends[0]
+        if end - pos < self._least or memcmp(pos, self._data, length) != 0:
+            return NULL
+        pos += length
+        for slot in range(self._slots):
+            if self._kinds[slot] == STRING:
+                pos = read_string(pos, end, &self.spans[slot])
+            else:
+                pos = read_integer(pos, end, &self.spans[slot])
+            if pos is NULL:
+                return NULL
+            length = self._ends[slot + 1] - self._starts[slot + 1]
+            if end - pos < length or memcmp(pos, self._data + self._starts[slot + 1], length) != 0:
+                return NULL
+            pos += length
+        return pos
+
+
+cdef Stencil cut(const char *data, int length, const Token *tokens, int *places, int count):
+    """Return the stencil of a payload whose tokens at `places`, in their order, are its slots."""
+    cdef Stencil made = Stencil()
+    cdef const Token *token
+    cdef int slot
+    made._payload = data[:length]
+    made._data = PyBytes_AS_STRING(made._payload)
+    made._length = length
+    made._slots = count
+    made._starts[0] = 0
+    made._least = length
+    for slot in range(count):
+        token = &tokens[places[slot]]
+        made._tokens[slot] = places[slot]
+        made._kinds[slot] = token.kind
+        made._ends[slot] = token.start
+        made._starts[slot + 1] = token.end
+        made._least -= token.end - token.start
+    made._ends[count] = length
+    return made
+
+
+@cython.final
+cdef class Stencils:
+    def __cinit__(self, decode, Types types):
+        self._decode = decode
+        self._types = types
+        self._credit = FIRST_CREDIT
+        self._pause = SHORTEST_PAUSE
+
+    cdef Stencil match(self, const char *pos, const char *end, const char **stop):
+        """Return the stencil that matches at `pos`, and where the payload ends; None where none does."""
+        cdef Stencil found = self._first
+        if found is None:
+            return None
+        stop[0] = found.match(pos, end)
+        if stop[0] is NULL:
+            found = self._second
+            if found is None:
+                return None
+            stop[0] = found.match(pos, end)
+            if stop[0] is NULL:
+                return None
+            self._second = self._first
+            self._first = found
+        if found.root is None and not self._draw(found):
+            return None
+        return found
+
+    cdef bint _draw(self, Stencil stencil) except -1:
+        """Draw up the value of a stencil without slots, put off until it is wanted; forget one that cannot be built."""
+        cdef Token tokens[MOST_TOKENS]
+        cdef int slots[MOST_TOKENS]
+        cdef int count = scan(stencil._data, stencil._length, tokens)
+        cdef int at
+        for at in range(count):
+            slots[at] = -1
+        stencil.root = plan(self._types, self._decode(stencil._payload), stencil._data, tokens, slots, 0)
+        if stencil.root is None:
+            self._first = self._second
+            self._second = None
+            return False
+        return True
+
+    cdef object build(self, Stencil stencil, const char *data, Py_ssize_t length):
+        """Count a match and return the value of the payload at `data`."""
+        self.earn()
+        built = stencil.root.build(stencil.spans)
+        if _verify:
+            check(built, self._decode(data[:length]))
+        return built
+
+    cdef object add_to(self, stats):
+        """Return a decoder's statistics with those of its stencils."""
+        return replace(stats, hits=self.hits, misses=self.misses, learned=self.learned)
+
+    cdef int learn(self, const char *data, Py_ssize_t length, value) except -1:
+        """Learn from a payload that no stencil matched, and what msgspec has made of it."""
+        self.misses += 1
+        if self._skipped > 0:
+            self._skipped -= 1
+            return 0
+        if length > MOST_BYTES or data[0] != c"{":
+            return 0
+        self._credit -= COST
+        if self._credit < 0:
+            self._skipped = self._pause
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            self._credit = TRIAL_CREDIT
+            return 0
+        return self._learn(data, <int>length, value)
+
+    cdef int _learn(self, const char *data, int length, value) except -1:
+        cdef Token old[MOST_TOKENS]
+        cdef Token new[MOST_TOKENS]
+        cdef int slots[MOST_TOKENS]
+        cdef int places[MOST_TOKENS]
+        cdef int count = scan(data, length, new)
+        cdef int found
+        cdef int at
+        cdef int slot
+        cdef Stencil known
+        cdef Stencil made
+        if count == 0:
+            return 0
+        for known in (self._first, self._second):
+            if known is None or scan(known._data, known._length, old) != count:
+                continue
+            found = differences(known._data, known._length, old, data, length, new, count, places)
+            if found < 0:
+                continue
+            # The slots that it has, and those that it needs.
+            for at in range(count):
+                slots[at] = -1
+            for at in range(found):
+                slots[places[at]] = 0
+            for at in range(known._slots):
+                slots[known._tokens[at]] = 0
+            slot = 0
+            for at in range(count):
+                if slots[at] == 0:
+                    slots[at] = slot
+                    places[slot] = at
+                    slot += 1
+            made = cut(data, length, new, places, min(slot, MOST_SLOTS))
+            if slot <= MOST_SLOTS:
+                made.root = plan(self._types, value, data, new, slots, slot)
+            if made.root is None:
+                # They have no more in common than their skeleton.
+                made = cut(data, length, new, places, 0)
+            if known is self._first:
+                self._first = made
+            else:
+                self._second = made
+            self.learned += 1
+            return 0
+        # A new skeleton: what it shares with the next one is to be seen.
+        made = cut(data, length, new, places, 0)
+        if self._first is None:
+            self._first = made
+        else:
+            self._second = made
+        return 0
+
+
+cdef Stencils stencils_for(decoder):
+    """Return the stencils for what a `msgspec.json.Decoder` decodes; None where they are off, or may not be used."""
+    if not _on or not decoder.strict or decoder.dec_hook is not None or decoder.float_hook is not None:
+        return None
+    cdef Types types = types_of(decoder.type)
+    return None if types is None else Stencils(decoder.decode, types)
+
+
+cdef int check(built, decoded) except -1:
+    """Raise an error where a stencil's value is not what msgspec makes of the payload."""
+    if not same(built, decoded):
+        raise StencilMismatchError(f"a stencil gives {built!r}, msgspec {decoded!r}")
+    return 0
+
+
+def same(one, other):
+    """Tell whether two values are equal in every part, types included."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Struct):
+        return same(astuple(one), astuple(other))
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return list(one) == list(other) and same(list(one.values()), list(other.values()))
+    return one == other or one != one != other
+
+
+def switch(on):
+    """Switch stencils on or off for decoders made from now on, for tests; return whether they were on."""
+    global _on
+    was, _on = _on, on
+    return was
