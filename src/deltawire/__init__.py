@@ -31,7 +31,7 @@ from .completion import (
     Message,
     ToolCall,
 )
-from .decoder import ChunkDecoder, StreamDecoder
+from .decoder import ChunkDecoder, StreamDecoder, TextDecoder
 from .errors import (
     ChunkDecodeError,
     ConcurrentFeedError,
@@ -44,7 +44,17 @@ from .errors import (
 from .events import EventParser, ServerSentEvent, encode_event
 from .limits import Limits
 from .records import DecoderStats, StreamEnd
-from .streams import aaccumulate, accumulate, aiter_chunks, aiter_events, decode, iter_chunks, iter_events
+from .streams import (
+    aaccumulate,
+    accumulate,
+    aiter_chunks,
+    aiter_events,
+    aiter_text,
+    decode,
+    iter_chunks,
+    iter_events,
+    iter_text,
+)
 
 __version__ = _version("deltawire")
 
@@ -81,6 +91,7 @@ __all__ = [
     "StencilMismatchError",
     "StreamDecoder",
     "StreamEnd",
+    "TextDecoder",
     "TokenLogprob",
     "ToolCall",
     "ToolCallDelta",
@@ -93,8 +104,10 @@ __all__ = [
     "accumulate",
     "aiter_chunks",
     "aiter_events",
+    "aiter_text",
     "decode",
     "encode_event",
     "iter_chunks",
     "iter_events",
+    "iter_text",
 ]

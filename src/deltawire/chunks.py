@@ -260,3 +260,11 @@ class ChatCompletionChunk(_Member):
     #: Fireworks.
     perf_metrics: Any = None
     warnings: Any = None
+
+
+def text_of(content: str | list[Any] | None) -> str:
+    """Return the text of a content; of one in parts, that of its text parts, which thinking is not."""
+    if not isinstance(content, list):
+        return content or ""
+    texts = [part.get("text") for part in content if isinstance(part, dict)]
+    return "".join(text for text in texts if isinstance(text, str))

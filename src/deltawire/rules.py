@@ -39,7 +39,6 @@ CHUNK: Table = {
     "id": Rule.FIRST,
     "created": Rule.FIRST,
     "model": Rule.FIRST,
-    "choices": Rule.CHOICES,
     "usage": Rule.LAST,
     "service_tier": Rule.LAST,
     "system_fingerprint": Rule.LAST,
@@ -56,6 +55,7 @@ CHUNK: Table = {
     "time_info": Rule.LAST,
     "perf_metrics": Rule.LAST,
     "warnings": Rule.LAST,
+    "choices": Rule.CHOICES,
 }
 
 CHOICE: Table = {

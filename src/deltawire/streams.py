@@ -14,7 +14,7 @@ from typing import Any, Generic, Never, Protocol, Self, TypeVar, overload
 from .accumulator import CompletionAccumulator
 from .chunks import ChatCompletionChunk
 from .completion import ChatCompletion
-from .decoder import ChunkDecoder
+from .decoder import ChunkDecoder, TextDecoder
 from .errors import DeltawireError, TruncatedStreamError
 from .events import EventParser, ServerSentEvent
 from .limits import DEFAULT_LIMITS, Limits
@@ -214,6 +214,23 @@ def aiter_chunks(
 ) -> AsyncStream[Any]:
     """Iterate over the chunks of an async source: `iter_chunks` for `async for`."""
     return AsyncStream(source, ChunkDecoder(type, limits=limits))
+
+
+def iter_text(source: ByteSource, *, limits: Limits = DEFAULT_LIMITS) -> Stream[str]:
+    """Iterate over the text of a chat completion stream: the pieces of choice 0 that are not empty.
+
+    Args:
+        source: any iterable of bytes-like reads; bytes are one read.
+        limits: as for `TextDecoder`.
+
+    It raises what `iter_chunks` raises.
+    """
+    return Stream(source, TextDecoder(limits=limits))
+
+
+def aiter_text(source: AsyncByteSource, *, limits: Limits = DEFAULT_LIMITS) -> AsyncStream[str]:
+    """Iterate over the text of an async source: `iter_text` for `async for`."""
+    return AsyncStream(source, TextDecoder(limits=limits))
 
 
 def iter_events(source: ByteSource, *, limits: Limits = DEFAULT_LIMITS) -> Stream[ServerSentEvent]:

@@ -2,8 +2,11 @@
 
 cimport cython
 
-from .decoder cimport ChunkDecoder
-from .folding cimport Folding
+from .decoder cimport ChatReader
+from .folding cimport Folding, choice_table, chunk_table
+from .shortcut cimport ChoiceShortcut, Shortcut
+from .stencil cimport Stencil
+from .steps cimport Steps, draw
 
 import msgspec
 
@@ -17,8 +20,8 @@ _decode = msgspec.json.Decoder(ChatCompletion).decode
 
 
 @cython.final
-cdef class FoldingDecoder(ChunkDecoder):
-    """A decoder that folds its chunks instead of giving them."""
+cdef class FoldingReader(ChatReader):
+    """Folds the chunks of a stream, and gives nothing."""
 
     cdef Folding _folding
 
@@ -26,11 +29,32 @@ cdef class FoldingDecoder(ChunkDecoder):
         super().reset()
         self._folding = Folding(self._limits)
 
-    cdef int _give(self, chunk, list chunks) except -1:
+    cdef int _give(self, chunk, list items) except -1:
         try:
             return self._folding.fold(chunk)
         except RecursionError as refusal:  # a value nested almost too deep to be decoded
             raise self._no_chunk(refusal) from refusal
+
+    cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1:
+        cdef list choices = self._stencils.choices(stencil)
+        cdef ChoiceShortcut choice
+        cdef Shortcut shortcut = stencil.shortcut
+        if choices is None:
+            return ChatReader._take_match(self, stencil, data, length, chunks)
+        if shortcut.steps is None:
+            shortcut.steps = draw(chunk_table(), shortcut.root)
+            for choice in choices:
+                choice.steps = draw(choice_table(), choice.node)
+        self._stencils.earn()
+        self._chunks += 1
+        for choice in choices:
+            index = choice.index(stencil.spans)
+            if choice.reason is not None or index is not self._open_index:
+                self._note(index, choice.reason)
+        (<Steps>shortcut.steps).fold(self._folding.record, stencil.spans)
+        for choice in choices:
+            (<Steps>choice.steps).fold(self._folding.choices.choice(choice.index(stencil.spans)), stencil.spans)
+        return 0
 
     cdef int add(self, chunk) except -1:
         self._enter("add")
@@ -79,10 +103,10 @@ cdef class CompletionAccumulator:
     Source: OpenAI API reference, "The chat completion object".
     """
 
-    cdef FoldingDecoder _decoder
+    cdef FoldingReader _decoder
 
     def __init__(self, *, limits=DEFAULT_LIMITS):
-        self._decoder = FoldingDecoder(limits=limits)
+        self._decoder = FoldingReader(limits=limits)
 
     def reset(self):
         """Forget everything read, as if newly made."""

@@ -29,6 +29,7 @@ cdef class Shape:
     cdef tuple factories        # None where there is none
     cdef tuple infos            # the members' types
     cdef dict places            # by the name that is sent
+    cdef dict members           # places by the member's own name
     cdef object tag_field
     cdef bint forbids_unknown
     cdef Py_ssize_t length
@@ -38,7 +39,7 @@ cdef class Shape:
 cdef class StructNode(Node):
     """A Struct; members that vary are built, the others shared."""
     cdef Shape shape
-    cdef tuple members          # in the Struct's order: Nodes, and values to be shared
+    cdef list members           # in the Struct's order: Nodes, and values to be shared
     cdef Py_ssize_t *_offsets   # owned; of all members, sorted by what is done with them
     cdef Py_ssize_t _nones      # the first so many are None,
     cdef Py_ssize_t _shared     # then come so many others to be shared,

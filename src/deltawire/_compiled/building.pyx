@@ -32,6 +32,7 @@ from typing import get_origin
 
 from msgspec import NODEFAULT, Struct
 from msgspec.inspect import AnyType, DictType, IntType, ListType, StrType, StructType, UnionType, type_info
+from msgspec.structs import astuple
 
 # Types whose values may be shared.
 _FIXED = frozenset({str, int, float, bool, type(None)})
@@ -86,6 +87,7 @@ cdef class Shape:
         self.factories = tuple([None if field.default_factory is NODEFAULT else field.default_factory for field in fields])
         self.infos = tuple([field.type for field in fields])
         self.places = {field.encode_name: place for place, field in enumerate(fields)}
+        self.members = {field.name: place for place, field in enumerate(fields)}
         self.tag_field = info.tag_field
         self.forbids_unknown = info.forbid_unknown_fields
         self.length = len(fields)
@@ -102,33 +104,40 @@ cdef class Shape:
 @cython.final
 cdef class StructNode(Node):
     def __cinit__(self, Shape shape, list members):
-        cdef Py_ssize_t at = 0
         cdef Py_ssize_t place
+        cdef Py_ssize_t at = 0
         self.shape = shape
-        self.members = tuple(members)
+        self.members = members
         self._values = []
         self._offsets = <Py_ssize_t *>PyMem_Malloc(max(1, shape.length) * sizeof(Py_ssize_t))
         if self._offsets is NULL:
             raise MemoryError
-        kinds = [0 if member is None else 2 if isinstance(member, Node) else 1 for member in members]
-        self._nones, self._shared, self._built = kinds.count(0), kinds.count(1), kinds.count(2)
-        for kind in range(3):
-            for place in range(shape.length):
-                if kinds[place] == kind:
-                    self._offsets[at] = shape.offsets[place]
-                    at += 1
-                    if kind:
-                        self._values.append(members[place])
+        for place in range(shape.length):
+            if members[place] is None:
+                self._offsets[at] = shape.offsets[place]
+                at += 1
+        self._nones = at
+        for place in range(shape.length):
+            if members[place] is not None and not isinstance(members[place], Node):
+                self._offsets[at] = shape.offsets[place]
+                at += 1
+                self._values.append(members[place])
+        self._shared = at - self._nones
+        for place in range(shape.length):
+            if isinstance(members[place], Node):
+                self._offsets[at] = shape.offsets[place]
+                at += 1
+                self._values.append(members[place])
+        self._built = at - self._nones - self._shared
 
     def __dealloc__(self):
         PyMem_Free(self._offsets)
 
     cdef Node member(self, str name):
-        """Return the Node of a member; None where the Struct has no such member."""
-        if name not in self.shape.names:
-            return None
-        member = self.members[self.shape.names.index(name)]
-        return member if isinstance(member, Node) else Constant(member)
+        """Return the Node of a member; None where it is None, or no member of the Struct."""
+        place = self.shape.members.get(name)
+        member = None if place is None else self.members[place]
+        return member if member is None or isinstance(member, Node) else Constant(member)
 
     cdef object build(self, const Span *spans):
         cdef object made = blank(self.shape.type)
@@ -305,13 +314,13 @@ cdef bint takes(info, kind) except -1:
             return True
         if isinstance(option, kind):
             # Constraints are the type's members; one that is set refuses some values.
-            return all(getattr(option, name) is None for name in option.__struct_fields__)
+            return astuple(option).count(None) == len(option.__struct_fields__)
     return False
 
 
 cdef object struct_info(info, kind):
     for option in options(info):
-        if isinstance(option, StructType) and (get_origin(option.cls) or option.cls) is kind:
+        if isinstance(option, StructType) and (option.cls is kind or get_origin(option.cls) is kind):
             return option
     raise Unfit(f"{kind.__name__} of an unknown type")
 

@@ -50,7 +50,7 @@ cdef class StreamDecoder:
     cdef object _read_rest(self, list chunks)
 
 
-cdef class ChunkDecoder(StreamDecoder):
+cdef class ChatReader(StreamDecoder):
     cdef object _type
     cdef Py_ssize_t _choices_offset
     cdef Py_ssize_t _error_offset
@@ -59,7 +59,7 @@ cdef class ChunkDecoder(StreamDecoder):
     cdef Py_ssize_t _reason_offset
     cdef object _open_index     # a choice seen that has not finished
 
-    cdef int _give(self, chunk, list chunks) except -1
+    cdef int _give(self, chunk, list items) except -1
     cdef int _take_chunk(self, chunk, list chunks) except -1
     cdef object _coerce(self)
     cdef int _note_choices(self, chunk) except -1

@@ -9,7 +9,8 @@ from cpython.ref cimport Py_DECREF
 from libc.string cimport memcmp
 
 from .events cimport ERROR_LINE, NOTHING, EventReader, Found
-from .stencil cimport Stencil, Stencils, stencils_for
+from .shortcut cimport ChoiceShortcut
+from .stencil cimport Stencil, stencils_for, verifying
 from .structs cimport member, offset_of
 
 from functools import lru_cache
@@ -22,7 +23,7 @@ cdef extern from "Python.h":
 
 import msgspec
 
-from ..chunks import ChatCompletionChunk
+from ..chunks import ChatCompletionChunk, text_of
 from ..coerce import NotAChunk, coerce, error_body
 from ..errors import ChunkDecodeError, ConcurrentFeedError, DeltawireError, LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS
@@ -406,20 +407,8 @@ cdef class StreamDecoder:
         return 0
 
 
-cdef class ChunkDecoder(StreamDecoder):
-    """Decodes a chat completion stream of OpenAI's interface, as it is really sent.
-
-    An event that does not fit the type is read leniently and brought to it (counted in
-    `stats.coerced`); what is no JSON object is a `ChunkDecodeError`. Empty data and
-    `null` are skipped. An error in the stream is an `UpstreamError`, in each of its
-    shapes: an event of type "error", a chunk with an `error`, a line `error: {…}`.
-
-    Args:
-        type: `ChatCompletionChunk`, or a subclass with the members that a provider adds.
-        limits: as for `StreamDecoder`.
-
-    Source: OpenAI API reference, "The chat completion chunk object".
-    """
+cdef class ChatReader(StreamDecoder):
+    """Reads a chat completion stream; what comes of its chunks is for the classes below it."""
 
     _error_lines = True
 
@@ -477,10 +466,9 @@ cdef class ChunkDecoder(StreamDecoder):
         self._note_choices(chunk)
         return self._give(chunk, chunks)
 
-    cdef int _give(self, chunk, list chunks) except -1:
-        """Hand out what the event was decoded to: what a reader above does otherwise."""
-        chunks.append(chunk)
-        return 0
+    cdef int _give(self, chunk, list items) except -1:
+        """Put what is to be given for `chunk` behind the other `items`."""
+        raise NotImplementedError
 
     cdef object _coerce(self):
         """Return the chunk, brought to the type; None for `null`."""
@@ -527,4 +515,66 @@ cdef class ChunkDecoder(StreamDecoder):
         else:
             self._finish_reasons[index] = reason
             self._open_index = ...
+        return 0
+
+
+@cython.final
+cdef class ChunkDecoder(ChatReader):
+    """Decodes a chat completion stream of OpenAI's interface, as it is really sent.
+
+    An event that does not fit the type is read leniently and brought to it (counted in
+    `stats.coerced`); what is no JSON object is a `ChunkDecodeError`. Empty data and
+    `null` are skipped. An error in the stream is an `UpstreamError`, in each of its
+    shapes: an event of type "error", a chunk with an `error`, a line `error: {…}`.
+
+    Args:
+        type: `ChatCompletionChunk`, or a subclass with the members that a provider adds.
+        limits: as for `StreamDecoder`.
+
+    Source: OpenAI API reference, "The chat completion chunk object".
+    """
+
+    cdef int _give(self, chunk, list items) except -1:
+        items.append(chunk)
+        return 0
+
+
+@cython.final
+cdef class TextDecoder(ChatReader):
+    """Decodes only the text of a chat completion stream: what choice 0 says, piece by piece.
+
+    `feed` gives the content deltas of choice 0 that are not empty; of a content in parts,
+    the text of its text parts. Tolerance and faults are those of `ChunkDecoder`.
+
+    Args:
+        limits: as for `StreamDecoder`.
+    """
+
+    def __init__(self, *, limits=DEFAULT_LIMITS):
+        super().__init__(limits=limits)
+
+    cdef int _give(self, chunk, list items) except -1:
+        for position, choice in enumerate(chunk.choices):
+            index = position if choice.index is None else choice.index
+            if index == 0 and choice.delta:
+                text = text_of(choice.delta.content)
+                if text:
+                    items.append(text)
+        return 0
+
+    cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1:
+        cdef list choices = self._stencils.choices(stencil)
+        cdef ChoiceShortcut choice
+        if choices is None or verifying:
+            return ChatReader._take_match(self, stencil, data, length, chunks)
+        self._stencils.earn()
+        self._chunks += 1
+        for choice in choices:
+            index = choice.index(stencil.spans)
+            if choice.reason is not None or index is not self._open_index:
+                self._note(index, choice.reason)
+            if index == 0:
+                piece = choice.text(stencil.spans)
+                if piece:
+                    chunks.append(piece)
         return 0

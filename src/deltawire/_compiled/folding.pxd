@@ -1,6 +1,20 @@
-"""What a completion is folded into. A stencil appends to `Text`, without a chunk."""
+"""What a completion is folded into: by chunks, or by the steps of a stencil's match."""
 
 from .scan cimport Block
+from .tokens cimport Span
+
+
+cdef enum:  # the rules, as `rules` has them
+    FIRST
+    LAST
+    JOIN
+    EXTEND
+    PARTS
+    CONTENT
+    NEST
+    CALLS
+    LOGPROBS
+    CHOICES
 
 
 cdef class Held:
@@ -25,6 +39,7 @@ cdef class Scalar(Member):
     cdef Py_ssize_t size        # bytes counted for it
 
     cdef int set(self, value) except -1
+    cdef int keep(self, value, Py_ssize_t size) except -1
 
 
 cdef class Text(Member):
@@ -32,6 +47,7 @@ cdef class Text(Member):
 
     cdef int add(self, str piece) except -1
     cdef int add_utf8(self, const char *start, Py_ssize_t length) except -1
+    cdef int add_span(self, const Span *span) except -1
     cdef str text(self)
 
 
@@ -119,6 +135,7 @@ cdef class Calls(Member):
     cdef object _next           # the index of a call that comes without one
 
     cdef int fold(self, fragments) except -1
+    cdef Record call(self, index, id)
     cdef object _index(self, name)
     cdef Record _new(self, index, name)
 
@@ -134,6 +151,13 @@ cdef class Choices(Member):
 
 cdef class Folding:
     cdef Record record
+    cdef Choices choices
 
     cdef int fold(self, chunk) except -1
     cdef bytes json(self)
+
+
+cdef bint is_nothing(value)
+cdef Table chunk_table()
+cdef Table choice_table()
+cdef Table call_table()

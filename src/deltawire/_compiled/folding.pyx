@@ -6,7 +6,8 @@ from cpython.list cimport PyList_GET_ITEM
 from cpython.object cimport PyObject, Py_TYPE, PyTypeObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8, PyUnicode_GET_LENGTH
 
-from .scan cimport append as append_to, free
+from .scan cimport append as append_to, free, reserve
+from .tokens cimport ESCAPED, Span, unescaped
 from .structs cimport member as member_at, offset_of
 
 import re
@@ -22,18 +23,6 @@ cdef Py_ssize_t _smallest = 128
 
 _encode = msgspec.json.encode
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-cdef enum:
-    FIRST
-    LAST
-    JOIN
-    EXTEND
-    PARTS
-    CONTENT
-    NEST
-    CALLS
-    LOGPROBS
-    CHOICES
 
 _KINDS = (
     rules.Rule.FIRST, rules.Rule.LAST, rules.Rule.JOIN, rules.Rule.EXTEND, rules.Rule.PARTS, rules.Rule.CONTENT,
@@ -95,6 +84,10 @@ cdef class Scalar(Member):
         else:
             value = _encode(value)
             size = PyBytes_GET_SIZE(value)
+        return self.keep(value, size)
+
+    cdef int keep(self, value, Py_ssize_t size) except -1:
+        """Keep a str, or the JSON of anything else, that counts for `size` bytes."""
         self.held.grow(size - self.size)
         self.size = size
         self.value = value
@@ -122,6 +115,17 @@ cdef class Text(Member):
         """Append a piece that is UTF-8 already."""
         self.held.grow(length)
         return append_to(&self.utf8, start, length, _smallest)
+
+    cdef int add_span(self, const Span *span) except -1:
+        """Append the text of a string in a payload."""
+        cdef Py_ssize_t length
+        if not span.holds & ESCAPED:
+            return self.add_utf8(span.start, span.length)
+        reserve(&self.utf8, span.length, _smallest)
+        length = unescaped(span, self.utf8.memory + self.utf8.length)
+        self.held.grow(length)
+        self.utf8.length += length
+        return 0
 
     cdef str text(self):
         """Return the pieces as one."""
@@ -428,23 +432,22 @@ cdef class Calls(Member):
 
     cdef int fold(self, fragments) except -1:
         """Take in fragments of calls."""
-        cdef Layout layout
-        cdef Record call
         for fragment in fragments:
-            layout = _TOOL_CALL.layout(fragment)
-            name = <object>member_at(fragment, layout.offsets[_ID])
-            if name is not None and is_nothing(name):
-                name = None
-            index = fragment.index
-            if index is None:
-                index = self._index(name)
-            call = self._places.find(index, name)
-            if call is None:
-                call = self._new(index, name)
-            if name is not None:
-                self._index_of[name] = index
-            call.fold(fragment)
+            self.call(fragment.index, fragment.id).fold(fragment)
         return 0
+
+    cdef Record call(self, index, id):
+        """Return the call that a fragment belongs to."""
+        cdef Record call
+        name = None if is_nothing(id) else id
+        if index is None:
+            index = self._index(name)
+        call = self._places.find(index, name)
+        if call is None:
+            call = self._new(index, name)
+        if name is not None:
+            self._index_of[name] = index
+        return call
 
     cdef object _index(self, name):
         if name is not None:
@@ -505,7 +508,7 @@ cdef class Folding:
 
     def __cinit__(self, limits):
         self.record = record(_CHUNK, Held(limits))
-        self.record.member(_CHOICES, CHOICES)
+        self.choices = self.record.member(_CHOICES, CHOICES)
 
     cdef int fold(self, chunk) except -1:
         """Take in one chunk."""
@@ -522,10 +525,21 @@ cdef Table _TOOL_CALL = Table(rules.TOOL_CALL)
 cdef Table _LOGPROBS = Table(rules.LOGPROBS)
 cdef Py_ssize_t _CHOICES = _CHUNK.names.index("choices")
 cdef Py_ssize_t _DELTA = _CHOICE.names.index("delta")
-cdef Py_ssize_t _ID = _TOOL_CALL.names.index("id")
 
 # By rule; Records are made otherwise.
 _MEMBERS = (Scalar, Scalar, Text, Items, Parts, Content, None, Calls, Probabilities, Choices)
+
+
+cdef Table chunk_table():
+    return _CHUNK
+
+
+cdef Table choice_table():
+    return _CHOICE
+
+
+cdef Table call_table():
+    return _TOOL_CALL
 
 
 cdef str whole(str text):
@@ -538,7 +552,7 @@ cdef str whole(str text):
     return text
 
 
-cdef inline bint is_nothing(value):
+cdef bint is_nothing(value):
     """Tell whether a value is what some send for nothing at all."""
     if not isinstance(value, str):
         return False

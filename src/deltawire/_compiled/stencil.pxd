@@ -1,6 +1,9 @@
 """What consecutive payloads of a stream have in common, compared instead of decoded."""
 
+from libc.stdint cimport uint64_t
+
 from .building cimport Node, Types
+from .shortcut cimport Shortcut
 from .tokens cimport Kind, Span
 
 # Learning from a payload costs about as much as decoding it twice. A match earns a
@@ -21,12 +24,13 @@ cdef class Stencil:
     """The literal bytes of a payload, and the slots between them."""
     cdef Span spans[MOST_SLOTS]  # what the slots held at the last match
     cdef Node root              # builds the value; None until it is asked for
-    cdef object appending       # how a match is folded without a value; drawn up by the accumulator
+    cdef Shortcut shortcut      # what readers take that want no value; None until one asks
 
     cdef bytes _payload
     cdef const char *_data
     cdef int _length
     cdef int _least             # bytes of all literals
+    cdef uint64_t _outline
     cdef int _slots
     cdef int _tokens[MOST_SLOTS]  # which tokens of the payload the slots are
     cdef Kind _kinds[MOST_SLOTS]
@@ -54,6 +58,7 @@ cdef class Stencils:
     cdef int learn(self, const char *data, Py_ssize_t length, value) except -1
     cdef int _learn(self, const char *data, int length, value) except -1
     cdef object build(self, Stencil stencil, const char *data, Py_ssize_t length)
+    cdef list choices(self, Stencil stencil)
     cdef object add_to(self, stats)
     cdef bint _draw(self, Stencil stencil) except -1
 
@@ -67,3 +72,4 @@ cdef class Stencils:
 
 
 cdef Stencils stencils_for(decoder)
+cdef bint verifying             # msgspec decodes each match too

@@ -12,10 +12,12 @@ What makes it exact: a slot stands only where its type takes any `str`, or any `
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
+from libc.stdint cimport uint64_t
 from libc.string cimport memcmp
 
 from .building cimport plan, types_of
-from .tokens cimport MOST_TOKENS, STRING, Token, differences, read_integer, read_string, scan
+from .shortcut cimport Shortcut
+from .tokens cimport MOST_TOKENS, STRING, Token, differences, outline, read_integer, read_string, scan
 
 import os
 
@@ -27,7 +29,7 @@ from ..errors import StencilMismatchError
 # `DELTAWIRE_STENCILS=0` switches them off. With `DELTAWIRE_VERIFY=1` msgspec decodes each
 # match too.
 _on = os.environ.get("DELTAWIRE_STENCILS", "") != "0"
-cdef bint _verify = os.environ.get("DELTAWIRE_VERIFY", "") not in ("", "0")
+cdef bint verifying = os.environ.get("DELTAWIRE_VERIFY", "") not in ("", "0")
 
 
 @cython.final
@@ -53,7 +55,7 @@ cdef class Stencil:
         return pos
 
 
-cdef Stencil cut(const char *data, int length, const Token *tokens, int *places, int count):
+cdef Stencil cut(const char *data, int length, uint64_t outlined, const Token *tokens, int *places, int count):
     """Return the stencil of a payload whose tokens at `places`, in their order, are its slots."""
     cdef Stencil made = Stencil()
     cdef const Token *token
@@ -61,6 +63,7 @@ cdef Stencil cut(const char *data, int length, const Token *tokens, int *places,
     made._payload = data[:length]
     made._data = PyBytes_AS_STRING(made._payload)
     made._length = length
+    made._outline = outlined
     made._slots = count
     made._starts[0] = 0
     made._least = length
@@ -121,9 +124,15 @@ cdef class Stencils:
         """Count a match and return the value of the payload at `data`."""
         self.earn()
         built = stencil.root.build(stencil.spans)
-        if _verify:
+        if verifying:
             check(built, self._decode(data[:length]))
         return built
+
+    cdef list choices(self, Stencil stencil):
+        """Return the choices of a match, for who wants no value; None where it must be built."""
+        if stencil.shortcut is None:
+            stencil.shortcut = Shortcut(stencil.root)
+        return stencil.shortcut.choices
 
     cdef object add_to(self, stats):
         """Return a decoder's statistics with those of its stencils."""
@@ -135,7 +144,8 @@ cdef class Stencils:
         if self._skipped > 0:
             self._skipped -= 1
             return 0
-        if length > MOST_BYTES or data[0] != c"{":
+        # The first payload of a stream is as a rule the only one of its kind.
+        if self.misses == 1 or length > MOST_BYTES or data[0] != c"{":
             return 0
         self._credit -= COST
         if self._credit < 0:
@@ -151,6 +161,7 @@ cdef class Stencils:
         cdef int slots[MOST_TOKENS]
         cdef int places[MOST_TOKENS]
         cdef int count = scan(data, length, new)
+        cdef uint64_t outlined = outline(length, new, count)
         cdef int found
         cdef int at
         cdef int slot
@@ -159,7 +170,7 @@ cdef class Stencils:
         if count == 0:
             return 0
         for known in (self._first, self._second):
-            if known is None or scan(known._data, known._length, old) != count:
+            if known is None or known._outline != outlined or scan(known._data, known._length, old) != count:
                 continue
             found = differences(known._data, known._length, old, data, length, new, count, places)
             if found < 0:
@@ -177,12 +188,12 @@ cdef class Stencils:
                     slots[at] = slot
                     places[slot] = at
                     slot += 1
-            made = cut(data, length, new, places, min(slot, MOST_SLOTS))
+            made = cut(data, length, outlined, new, places, min(slot, MOST_SLOTS))
             if slot <= MOST_SLOTS:
                 made.root = plan(self._types, value, data, new, slots, slot)
             if made.root is None:
                 # They have no more in common than their skeleton.
-                made = cut(data, length, new, places, 0)
+                made = cut(data, length, outlined, new, places, 0)
             if known is self._first:
                 self._first = made
             else:
@@ -190,7 +201,7 @@ cdef class Stencils:
             self.learned += 1
             return 0
         # A new skeleton: what it shares with the next one is to be seen.
-        made = cut(data, length, new, places, 0)
+        made = cut(data, length, outlined, new, places, 0)
         if self._first is None:
             self._first = made
         else:

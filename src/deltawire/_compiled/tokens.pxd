@@ -1,5 +1,7 @@
 """JSON text as tokens: what learning compares, and what a slot may hold."""
 
+from libc.stdint cimport uint64_t
+
 cdef enum:
     MOST_TOKENS = 192           # of a payload that is learned from
     MOST_DEPTH = 16
@@ -23,6 +25,7 @@ cdef struct Token:
 
 
 cdef int scan(const char *data, Py_ssize_t length, Token *tokens) noexcept
+cdef uint64_t outline(Py_ssize_t length, const Token *tokens, int count) noexcept
 cdef int differences(const char *old, Py_ssize_t old_length, const Token *old_tokens,
                      const char *new, Py_ssize_t new_length, const Token *new_tokens,
                      int count, int *differing) noexcept

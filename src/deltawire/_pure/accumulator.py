@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import msgspec
 
@@ -12,7 +12,7 @@ from ..completion import ChatCompletion
 from ..errors import DeltawireError, LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS, Limits
 from ..records import DecoderStats, StreamEnd
-from .decoder import ChunkDecoder
+from .decoder import ChatReader
 from .folding import Folding
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 _decode = msgspec.json.Decoder(ChatCompletion).decode
 
 
-class _FoldingDecoder(ChunkDecoder[ChatCompletionChunk]):
-    """A decoder that folds its chunks instead of giving them."""
+class _FoldingReader(ChatReader[Never]):
+    """Folds the chunks of a stream, and gives nothing."""
 
     def reset(self) -> None:
         super().reset()
         self._folding = Folding(self._limits)
 
-    def _give(self, chunk: ChatCompletionChunk, data: bytes, chunks: list[ChatCompletionChunk]) -> None:
+    def _give(self, chunk: ChatCompletionChunk, data: bytes, items: list[Never]) -> None:
         try:
             self._folding.fold(chunk)
         except RecursionError as refusal:  # a value nested almost too deep to be decoded
@@ -82,7 +82,7 @@ class CompletionAccumulator:
     """
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._decoder = _FoldingDecoder(limits=limits)
+        self._decoder = _FoldingReader(limits=limits)
 
     def reset(self) -> None:
         """Forget everything read, as if newly made."""

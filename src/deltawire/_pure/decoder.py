@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import msgspec
 
-from ..chunks import ChatCompletionChunk
+from ..chunks import ChatCompletionChunk, text_of
 from ..coerce import NotAChunk, coerce, error_body
 from ..errors import ChunkDecodeError, ConcurrentFeedError, DeltawireError, LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS, Limits
@@ -241,7 +241,61 @@ class StreamDecoder(Generic[T]):
         return end
 
 
-class ChunkDecoder(StreamDecoder[ChunkT]):
+class ChatReader(StreamDecoder[T]):
+    """Reads a chat completion stream; what comes of its chunks is for the classes below it."""
+
+    _error_lines = True
+
+    def __init__(self, type: type[Any] = ChatCompletionChunk, *, limits: Limits = DEFAULT_LIMITS) -> None:
+        if not (isinstance(type, _Class) and issubclass(type, ChatCompletionChunk)):
+            raise TypeError(f"a subclass of ChatCompletionChunk is required, not {type!r}")
+        self._type: Any = type
+        super().__init__(type, limits=limits)
+
+    def _decode(self, name: bytes, data: bytes, chunks: list[T]) -> None:
+        if name == b"error":
+            raise UpstreamError(error_body(data), event_index=self._events - 1)
+        if not data.strip(WHITE_SPACE):
+            return
+        chunk: Any
+        try:
+            chunk = self._typed(data)
+        except ChunkDecodeError:
+            chunk = self._coerce(data)
+            if chunk is None:
+                return
+        if chunk.error:
+            raise UpstreamError(chunk.error, chunk=chunk, event_index=self._events - 1)
+        self._chunks += 1
+        self._note_choices(chunk)
+        self._give(chunk, data, chunks)
+
+    def _give(self, chunk: Any, data: bytes, items: list[T]) -> None:
+        """Put what is to be given for `chunk`, which `data` was decoded to, behind the other `items`."""
+        raise NotImplementedError
+
+    def _note_choices(self, chunk: ChatCompletionChunk) -> None:
+        """Keep each choice's finish reason."""
+        for position, choice in enumerate(chunk.choices):
+            index = position if choice.index is None else choice.index
+            reason = choice.finish_reason
+            if reason in _NO_REASON:
+                self._finish_reasons.setdefault(index, None)
+            else:
+                self._finish_reasons[index] = reason
+
+    def _coerce(self, data: bytes) -> Any:
+        """Return the chunk, brought to the type; None for `null`."""
+        try:
+            chunk = coerce(data, self._type)
+        except NotAChunk as reason:
+            raise self._no_chunk(data, reason) from reason
+        if chunk is not None:
+            self._coerced += 1
+        return chunk
+
+
+class ChunkDecoder(ChatReader[ChunkT]):
     """Decodes a chat completion stream of OpenAI's interface, as it is really sent.
 
     An event that does not fit the type is read leniently and brought to it (counted in
@@ -256,56 +310,32 @@ class ChunkDecoder(StreamDecoder[ChunkT]):
     Source: OpenAI API reference, "The chat completion chunk object".
     """
 
-    _error_lines = True
-
     @overload
     def __init__(self: ChunkDecoder[ChatCompletionChunk], *, limits: Limits = DEFAULT_LIMITS) -> None: ...
     @overload
     def __init__(self, type: type[ChunkT], *, limits: Limits = DEFAULT_LIMITS) -> None: ...
     def __init__(self, type: type[Any] = ChatCompletionChunk, *, limits: Limits = DEFAULT_LIMITS) -> None:
-        if not (isinstance(type, _Class) and issubclass(type, ChatCompletionChunk)):
-            raise TypeError(f"a subclass of ChatCompletionChunk is required, not {type!r}")
-        self._type: Any = type
         super().__init__(type, limits=limits)
 
-    def _decode(self, name: bytes, data: bytes, chunks: list[ChunkT]) -> None:
-        if name == b"error":
-            raise UpstreamError(error_body(data), event_index=self._events - 1)
-        if not data.strip(WHITE_SPACE):
-            return
-        try:
-            chunk = self._typed(data)
-        except ChunkDecodeError:
-            coerced = self._coerce(data)
-            if coerced is None:
-                return
-            chunk = coerced
-        if chunk.error:
-            raise UpstreamError(chunk.error, chunk=chunk, event_index=self._events - 1)
-        self._chunks += 1
-        self._note_choices(chunk)
-        self._give(chunk, data, chunks)
+    def _give(self, chunk: Any, data: bytes, items: list[ChunkT]) -> None:
+        items.append(chunk)
 
-    def _give(self, chunk: ChunkT, data: bytes, chunks: list[ChunkT]) -> None:
-        """Hand out what `data` was decoded to: what a reader above does otherwise."""
-        chunks.append(chunk)
 
-    def _note_choices(self, chunk: ChunkT) -> None:
-        """Keep each choice's finish reason."""
+class TextDecoder(ChatReader[str]):
+    """Decodes only the text of a chat completion stream: what choice 0 says, piece by piece.
+
+    `feed` gives the content deltas of choice 0 that are not empty; of a content in parts,
+    the text of its text parts. Tolerance and faults are those of `ChunkDecoder`.
+
+    Args:
+        limits: as for `StreamDecoder`.
+    """
+
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(limits=limits)
+
+    def _give(self, chunk: Any, data: bytes, items: list[str]) -> None:
         for position, choice in enumerate(chunk.choices):
             index = position if choice.index is None else choice.index
-            reason = choice.finish_reason
-            if reason in _NO_REASON:
-                self._finish_reasons.setdefault(index, None)
-            else:
-                self._finish_reasons[index] = reason
-
-    def _coerce(self, data: bytes) -> ChunkT | None:
-        """Return the chunk, brought to the type; None for `null`."""
-        try:
-            chunk = coerce(data, self._type)
-        except NotAChunk as reason:
-            raise self._no_chunk(data, reason) from reason
-        if chunk is not None:
-            self._coerced += 1
-        return chunk
+            if index == 0 and choice.delta and (text := text_of(choice.delta.content)):
+                items.append(text)

@@ -366,16 +366,17 @@ class Calls:
     def fold(self, fragments: Sequence[ToolCallDelta]) -> None:
         """Take in fragments of calls."""
         for fragment in fragments:
-            name = None if fragment.id in NOTHING else fragment.id
-            index = fragment.index
-            if index is None:
-                index = self._index(name)
-            call = self._places.find(index, name)
-            if call is None:
-                call = self._new(index, name)
-            if name:
-                self._index_of[name] = index
-            call.fold(fragment)
+            self._call(fragment.index, None if fragment.id in NOTHING else fragment.id).fold(fragment)
+
+    def _call(self, index: int | None, name: str | None) -> Record:
+        if index is None:
+            index = self._index(name)
+        call = self._places.find(index, name)
+        if call is None:
+            call = self._new(index, name)
+        if name:
+            self._index_of[name] = index
+        return call
 
     def _index(self, name: str | None) -> int:
         if name:

@@ -14,12 +14,12 @@ import click
 
 from .. import BACKEND
 from ..accumulator import CompletionAccumulator
-from ..chunks import ChatCompletionChunk
+from ..chunks import ChatCompletionChunk, text_of
 from ..decoder import ChunkDecoder
 from ..errors import DeltawireError
 from ..replay import ReplayServer, Sample, sample
 from .message import print_message
-from .report import Summary, backend_note, compiled_exists, print_table, text_of, write
+from .report import Summary, backend_note, compiled_exists, print_table, write
 
 _REQUEST = {
     "model": "deltawire-replay",
@@ -83,9 +83,10 @@ def _read(url: str) -> Iterator[bytes]:
 
 def _visible(chunk: ChatCompletionChunk) -> str:
     """Return what the reader sees of `chunk`: its text, and tool calls as they grow."""
-    parts = [text_of(chunk)]
-    for choice in chunk.choices:
-        for call in (choice.delta and choice.delta.tool_calls) or ():
+    parts = []
+    for delta in filter(None, (choice.delta for choice in chunk.choices)):
+        parts.append(text_of(delta.content))
+        for call in delta.tool_calls or ():
             if call.function and call.function.name:
                 parts.append(f"\n\ntool call {call.function.name} ")
             if call.function and call.function.arguments:

@@ -14,11 +14,11 @@ from rich.progress import Progress
 
 from ..accumulator import CompletionAccumulator
 from ..chunks import ChatCompletionChunk
-from ..decoder import ChunkDecoder
+from ..decoder import ChunkDecoder, TextDecoder
 from ..errors import ChunkDecodeError, DeltawireError
 from ..events import EventParser
 from .message import print_message
-from .report import Fault, Summary, json_text, print_table, printable, text_of, write
+from .report import Fault, Summary, json_text, print_table, printable, write
 
 _BLOCK = 64 * 1024
 _LONG = 8 * 1024 * 1024  # bytes from which on a file gets a progress bar
@@ -103,11 +103,12 @@ def summarise(file: str, blocks: Blocks, mode: Mode) -> Fault | None:
 
 def list_chunks(blocks: Blocks, mode: Mode) -> Fault | None:
     """Print the chunks as they come, or their text, and return the fault that stopped it."""
-    return read(blocks, ChunkDecoder(), _print_text if mode == "text" else _print_chunks).fault
+    reader = TextDecoder() if mode == "text" else ChunkDecoder()
+    return read(blocks, reader, _print_text if mode == "text" else _print_chunks).fault
 
 
-def read(blocks: Blocks, reader: Any, show: Callable[[Sequence[ChatCompletionChunk]], None] | None = None) -> Summary:
-    """Feed `reader` up to the end or the first fault; `show` gets the chunks as they come."""
+def read(blocks: Blocks, reader: Any, show: Callable[[Sequence[Any]], None] | None = None) -> Summary:
+    """Feed `reader` up to the end or the first fault; `show` gets what it gives."""
     summary = Summary()
     head = b""
     fault: Exception | None = None
@@ -185,5 +186,5 @@ def _print_chunks(chunks: Sequence[ChatCompletionChunk]) -> None:
     write("".join(json_text(chunk) + "\n" for chunk in chunks))
 
 
-def _print_text(chunks: Sequence[ChatCompletionChunk]) -> None:
-    write("".join(map(text_of, chunks)))
+def _print_text(texts: Sequence[str]) -> None:
+    write("".join(texts))

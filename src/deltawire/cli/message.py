@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from rich.console import Console
@@ -9,7 +10,8 @@ from rich.panel import Panel
 from rich.text import Text
 
 from ..completion import ChatCompletion, Message
-from .report import plain_text, printable, thinking_text
+from ..chunks import text_of
+from .report import printable
 
 
 def print_message(completion: ChatCompletion) -> None:
@@ -25,10 +27,10 @@ def print_message(completion: ChatCompletion) -> None:
 
 def sections(message: Message) -> Iterator[tuple[str, str]]:
     """Yield each kind of output that `message` has: its title, and its text."""
-    reasoning = message.reasoning_content or message.reasoning or thinking_text(message.content)
+    reasoning = message.reasoning_content or message.reasoning or _thinking_of(message.content)
     texts = [
         ("reasoning", reasoning),
-        ("text", plain_text(message.content)),
+        ("text", text_of(message.content)),
         ("refusal", message.refusal),
         ("audio", message.audio and message.audio.transcript),
     ]
@@ -41,6 +43,14 @@ def sections(message: Message) -> Iterator[tuple[str, str]]:
             yield _title("tool call", name, call.id), pretty(arguments or "")
     if (function := message.function_call) is not None:
         yield _title("function call", function.name), pretty(function.arguments or "")
+
+
+def _thinking_of(content: str | list[Any] | None) -> str:
+    """Return the text of the thinking among a content's parts (Mistral)."""
+    if not isinstance(content, list):
+        return ""
+    thinking = [part.get("thinking") for part in content if isinstance(part, dict)]
+    return "".join(text_of(parts) for parts in thinking if isinstance(parts, (str, list)))
 
 
 def _title(*words: str | None) -> str:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import BACKEND
-from ..chunks import ChatCompletionChunk, Usage
+from ..chunks import Usage
 from ..completion import ChatCompletion
 from ..records import DecoderStats, StreamEnd
 
@@ -57,32 +57,6 @@ def json_text(value: Any, *, indent: int = 0) -> str:
     """Return `value` as JSON that is safe on a terminal."""
     encoded = msgspec.json.encode(value)
     return printable((msgspec.json.format(encoded, indent=indent) if indent else encoded).decode())
-
-
-def text_of(chunk: ChatCompletionChunk, index: int = 0) -> str:
-    """Return the text that `chunk` adds to the choice `index`."""
-    choices = enumerate(chunk.choices)
-    deltas = [choice.delta for place, choice in choices if (place if choice.index is None else choice.index) == index]
-    return "".join(plain_text(delta.content) for delta in deltas if delta)
-
-
-def plain_text(content: str | list[Any] | None) -> str:
-    """Return the text of a content; of Mistral's parts, that of the answer."""
-    return "".join(_texts(content, "text")) if isinstance(content, list) else content or ""
-
-
-def thinking_text(content: str | list[Any] | None) -> str:
-    """Return the text of the thinking among a content's parts (Mistral)."""
-    if not isinstance(content, list):
-        return ""
-    thinking = [part["thinking"] for part in content if isinstance(part, dict) and "thinking" in part]
-    return "".join(plain_text(parts) for parts in thinking if isinstance(parts, (str, list)))
-
-
-def _texts(parts: list[Any], name: str) -> Iterator[str]:
-    for part in parts:
-        if isinstance(part, dict) and isinstance(text := part.get(name), str):
-            yield text
 
 
 class Fault(NamedTuple):
