@@ -26,7 +26,7 @@ cdef class Shape:
     cdef object type
     cdef tuple names            # of the members
     cdef tuple defaults         # shared; _NO_DEFAULT where there is none
-    cdef tuple factories        # None where there is none
+    cdef tuple factories        # NODEFAULT where there is none
     cdef tuple infos            # the members' types
     cdef dict places            # by the name that is sent
     cdef dict members           # places by the member's own name

@@ -37,6 +37,7 @@ from msgspec.structs import astuple
 # Types whose values may be shared.
 _FIXED = frozenset({str, int, float, bool, type(None)})
 
+
 class Unfit(Exception):
     """The value cannot be built from slots."""
 
@@ -84,7 +85,7 @@ cdef class Shape:
             raise Unfit(f"{self.type.__name__} is not built")
         self.names = tuple([field.name for field in fields])
         self.defaults = tuple([field.default for field in fields])
-        self.factories = tuple([None if field.default_factory is NODEFAULT else field.default_factory for field in fields])
+        self.factories = tuple([field.default_factory for field in fields])
         self.infos = tuple([field.type for field in fields])
         self.places = {field.encode_name: place for place, field in enumerate(fields)}
         self.members = {field.name: place for place, field in enumerate(fields)}

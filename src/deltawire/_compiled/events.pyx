@@ -167,9 +167,11 @@ cdef class EventReader:
         return True
 
     cdef const char *data_ahead(self) noexcept:
-        """Return where the data of the next event begins, for who knows what may come; NULL where it is not in sight."""
+        """Return where the data of the next event begins, if that is in sight, else NULL."""
         cdef const char *pos = self._pos
-        if self._unfinished or self._line.length or self._at_start or self._end - pos < 8 or memcmp(pos, b"data:", 5) != 0:
+        if self._unfinished or self._line.length or self._at_start:
+            return NULL
+        if self._end - pos < 8 or memcmp(pos, b"data:", 5) != 0:
             return NULL
         return pos + 6 if pos[5] == c" " else pos + 5
 
@@ -366,7 +368,10 @@ cdef str text(const char *value, Py_ssize_t length, str known):
     cdef Py_ssize_t known_length
     cdef const char *utf8
     if known is not None:
-        utf8 = PyUnicode_AsUTF8AndSize(known, &known_length)
+        try:
+            utf8 = PyUnicode_AsUTF8AndSize(known, &known_length)
+        except UnicodeEncodeError:  # a caller's own ID, with a lone surrogate
+            return PyUnicode_DecodeUTF8(value, length, b"replace")
         if known_length == length and memcmp(utf8, value, length) == 0:
             return known
     return PyUnicode_DecodeUTF8(value, length, b"replace")

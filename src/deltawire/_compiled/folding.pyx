@@ -250,7 +250,7 @@ cdef class Parts(Member):
 
     cdef int _fold(self, index, dict value) except -1:
         kind = value.get("type")
-        name = kind if isinstance(kind, str) else None
+        name = kind if kind and isinstance(kind, str) else None
         cdef Part part = self._places.find(index, name)
         if part is None:
             self.held.add_item()

@@ -32,7 +32,9 @@ cdef class Shortcut:
         error = self.root.member("error")
         choices = self.root.member("choices")
         # A chunk with an error is raised, not folded.
-        if isinstance(choices, ListNode) and (error is None or (isinstance(error, Constant) and not (<Constant>error).value)):
+        if error is not None and not isinstance(error, Constant):
+            return
+        if isinstance(choices, ListNode) and (error is None or not (<Constant>error).value):
             drawn = [choice_shortcut(place, node) for place, node in enumerate((<ListNode>choices).items)]
             self.choices = None if None in drawn else drawn
 

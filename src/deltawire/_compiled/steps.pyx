@@ -9,7 +9,8 @@ from cpython.object cimport PyObject
 
 from .building cimport Constant, IntegerSlot, ListNode, Node, StringSlot, StructNode
 from .folding cimport (
-    CALLS, CHOICES, CONTENT, FIRST, JOIN, LAST, NEST, Calls, Content, Record, Scalar, Table, Text, call_table, is_nothing,
+    CALLS, CHOICES, CONTENT, FIRST, JOIN, LAST, NEST,
+    Calls, Content, Record, Scalar, Table, Text, call_table, is_nothing,
 )
 from .tokens cimport Span
 
@@ -131,9 +132,8 @@ cdef class Writing:
         return b"".join(pieces)
 
     cdef bint _add(self, Node node) except -1:
-        """Add a value; False where a slot in it is no integer, or msgspec may leave out what is not None."""
+        """Add a value; False where a slot in it is no integer, or not just what is None is left out."""
         cdef StructNode struct
-        cdef Py_ssize_t place
         cdef bint empty = True
         if isinstance(node, Constant):
             self._add_literal(msgspec.json.encode((<Constant>node).value))
@@ -142,7 +142,9 @@ cdef class Writing:
             self._literals.append(b"")
         elif isinstance(node, StructNode):
             struct = <StructNode>node
-            if struct.shape.defaults.count(None) != struct.shape.length or not struct.shape.type.__struct_config__.omit_defaults:
+            if struct.shape.defaults.count(None) != struct.shape.length:
+                return False
+            if not struct.shape.type.__struct_config__.omit_defaults:
                 return False
             for name, sent in zip(struct.shape.names, struct.shape.places):
                 member = struct.member(name)

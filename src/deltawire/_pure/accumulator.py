@@ -84,6 +84,9 @@ class CompletionAccumulator:
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self._decoder = _FoldingReader(limits=limits)
 
+    def __reduce__(self) -> Never:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+
     def reset(self) -> None:
         """Forget everything read, as if newly made."""
         self._decoder.reset()

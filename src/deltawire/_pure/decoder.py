@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar, overload
 
 import msgspec
 
@@ -63,6 +63,9 @@ class StreamDecoder(Generic[T]):
         self._sentinel = done.strip(WHITE_SPACE) if done is not None else None
         self._reading = False
         self.reset()
+
+    def __reduce__(self) -> Never:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
 
     def reset(self) -> None:
         """Forget everything read, as if newly made."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 from ..errors import ConcurrentFeedError, LimitExceededError
 from ..limits import DEFAULT_LIMITS, Limits
@@ -193,10 +193,13 @@ class EventParser:
     def __init__(self, *, last_event_id: str = "", limits: Limits = DEFAULT_LIMITS) -> None:
         if not isinstance(last_event_id, str):
             raise TypeError(f"last_event_id must be a str, not {type(last_event_id).__name__}")
-        self._first_event_id = last_event_id
+        self._first_event_id = str(last_event_id)
         self._limits = limits
         self._feeding = False
         self.reset()
+
+    def __reduce__(self) -> Never:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
 
     def reset(self) -> None:
         """Forget everything read, as if newly made."""

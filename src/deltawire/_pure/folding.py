@@ -218,7 +218,7 @@ class Parts:
 
     def _fold(self, index: int, value: dict[str, Any]) -> None:
         kind = value.get("type")
-        name = kind if isinstance(kind, str) else None
+        name = kind if kind and isinstance(kind, str) else None
         part = self._places.find(index, name)
         if part is None:
             self._held.add_item()

@@ -31,6 +31,7 @@ def program() -> "click.Group":
     import click
 
     from .. import __version__
+    from .bench import bench
     from .demo import demo
     from .inspect import inspect
     from .report import backend_note
@@ -46,7 +47,7 @@ def program() -> "click.Group":
     )  # fmt: skip
     return click.Group(
         "deltawire",
-        commands=[demo, inspect],
+        commands=[bench, demo, inspect],
         params=[version],
         help="Decode streams of chat completion chunks.",
         context_settings={"help_option_names": ["-h", "--help"]},

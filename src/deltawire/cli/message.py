@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from ..completion import ChatCompletion, Message
 from ..chunks import text_of
+from ..completion import ChatCompletion, Message
 from .report import printable
 
 

@@ -1,0 +1,1 @@
+"""Stencils: what they learn, what they match, what they build; and that nobody can tell."""

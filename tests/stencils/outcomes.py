@@ -1,0 +1,81 @@
+"""What becomes of payloads, on either twin; they must not differ."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from deltawire import DeltawireError
+
+from ..conftest import twin
+from .mutation import CHUNKS, OTHER_TYPES, Chooser, Family, one, payloads
+
+PURE = twin("pure")
+COMPILED = twin("compiled")
+
+
+def event(payload: bytes) -> bytes:
+    return b"data: " + payload + b"\n\n"
+
+
+def outcomes(reader: Any, events: Iterable[bytes]) -> list[Any]:
+    """Return what each event gives: values, or the fault."""
+    log: list[Any] = []
+    for data in events:
+        log.append(seen(reader.feed(data)))
+        while (error := reader.error) is not None:
+            log.append((type(error), str(error)))
+            try:
+                reader.feed(b"")
+            except DeltawireError:
+                log.append(seen(reader.feed(b"")))
+    return log
+
+
+def seen(values: list[Any] | None) -> list[Any]:
+    """Return values that can be compared, which `Raw` objects cannot."""
+    return [bytes(value) if isinstance(value, msgspec.Raw) else value for value in values or ()]
+
+
+def ending(reader: Any) -> Any:
+    try:
+        return reader.finish()
+    except DeltawireError as error:
+        return (type(error), str(error))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, and of the same types: their JSON and their repr tell 1 from 1.0 and True."""
+    if one == other:
+        try:
+            return msgspec.json.encode(one) == msgspec.json.encode(other)
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            pass
+    return repr(one) == repr(other)
+
+
+def check(choose: Chooser) -> int:
+    """Run one stream through both twins and return how many payloads it had.
+
+    Raises:
+        AssertionError: they differ.
+    """
+    depth = choose.below(4)
+    kind: Family = one(choose, OTHER_TYPES) if depth == 0 else CHUNKS
+    stream = [event(payload) for payload in payloads(choose, kind)]
+    if choose.below(8) == 0:  # as one read, or cut anywhere
+        stream = [b"".join(stream)]
+        cut = choose.below(len(stream[0]))
+        stream = [stream[0][:cut], stream[0][cut:]]
+    if depth == 0:
+        pure, compiled = PURE.StreamDecoder(kind.new()), COMPILED.StreamDecoder(kind.new())
+    else:
+        name = ("ChunkDecoder", "TextDecoder", "CompletionAccumulator")[depth - 1]
+        pure, compiled = getattr(PURE, name)(), getattr(COMPILED, name)()
+    expected, found = outcomes(pure, stream), outcomes(compiled, stream)
+    assert same(found, expected), (stream, found, expected)
+    assert same(ending(compiled), ending(pure)), stream
+    if depth == 3:
+        found, expected = compiled.completion(), pure.completion()
+        assert same(found, expected), (stream, found, expected)
+    return len(stream)

@@ -1,0 +1,126 @@
+"""Who may know whom: the extension's modules, what an import brings, and the twins."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import deltawire
+
+from .conftest import PURE_ONLY, TWINS
+
+PACKAGE = Path(deltawire.__file__).parent
+
+# From below; modules of one layer do not know each other.
+LAYERS = [
+    {"scan", "structs", "tokens"},
+    {"events", "building", "folding"},
+    {"shortcut", "steps"},
+    {"stencil"},
+    {"decoder"},
+    {"accumulator"},
+    {"tap"},
+    {"rewriter"},
+]
+LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+# What only the extension needs; every other module has a twin in Python.
+INNER = {"building", "scan", "shortcut", "stencil", "steps", "structs", "tokens"}
+
+# A sibling, brought by a cimport or at run time.
+SIBLING = re.compile(r"^\s*from\s+\.(\w+)\s+c?import\b", re.MULTILINE)
+# The same in words that SIBLING would miss.
+OTHERWISE = re.compile(
+    r"^\s*(?:c?import\s+deltawire|from\s+deltawire\b|from\s+\.\s+c?import|from\s+\.\._).*", re.MULTILINE
+)
+
+SOURCES = sorted(path for path in (PACKAGE / "_compiled").glob("*.p*") if path.suffix in (".pyx", ".pxd"))
+
+# The modules that are chosen by the backend, and what the package takes from each.
+FACADES = re.compile(r"^    from \._pure\.(\w+) import (.+)$", re.MULTILINE)
+
+
+def facades() -> list[tuple[str, set[str]]]:
+    texts = [path.read_text(encoding="utf-8") for path in sorted(PACKAGE.glob("*.py"))]
+    return [(match[1], set(match[2].split(", "))) for text in texts for match in FACADES.finditer(text)]
+
+
+def twins(name: str) -> list[ModuleType]:
+    return [import_module(f"deltawire._{twin}.{name}") for twin in TWINS]
+
+
+def methods(kind: type) -> dict[str, list[str] | None]:
+    """Return the public members of a class, methods with the names of their arguments."""
+    members = {name: getattr(kind, name) for name in dir(kind) if not name.startswith("_")}
+    return {
+        name: list(inspect.signature(member).parameters) if callable(member) else None
+        for name, member in members.items()
+    }
+
+
+def test_every_source_of_the_extension_is_looked_at() -> None:
+    names = {path.name for path in SOURCES}
+    assert {"scan.pxd", "events.pyx", "events.pxd", "decoder.pyx", "accumulator.pyx"} <= names
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_the_extension_imports_down_only(source: Path) -> None:
+    text = source.read_text(encoding="utf-8")
+    assert OTHERWISE.findall(text) == []
+    assert source.stem in LEVELS, "a new module: give it its layer"
+    siblings = set(SIBLING.findall(text)) - {source.stem}
+    assert siblings <= LEVELS.keys()
+    assert {name for name in siblings if LEVELS[name] >= LEVELS[source.stem]} == set()
+
+
+# msgspec comes first: what it brings along is its own affair. What has no spec was
+# made in memory, as Cython makes the modules that its extensions share.
+FOREIGN = """
+import msgspec, msgspec.inspect, msgspec.json, msgspec.structs, sys
+before = set(sys.modules)
+import deltawire
+names = {name.partition(".")[0] for name in set(sys.modules) - before if sys.modules[name].__spec__}
+print(deltawire.BACKEND, *sorted(names - sys.stdlib_module_names - {"deltawire", "msgspec"}))
+"""
+
+
+def test_importing_deltawire_brings_msgspec_and_the_standard_library_only(backend) -> None:
+    environment = {**os.environ, "DELTAWIRE_PURE": "1" if backend.name == "pure" else "0"}
+    run = subprocess.run([sys.executable, "-c", FOREIGN], env=environment, capture_output=True, text=True)
+    assert (run.stdout.split(), run.stderr) == ([backend.name], "")
+
+
+def test_the_facades_are_found() -> None:
+    found = dict(facades())
+    assert {"events", "decoder", "accumulator"} <= found.keys()
+    assert found["events"] == {"EventParser"}
+    assert all(names <= set(deltawire.__all__) for names in found.values())
+
+
+@pytest.mark.parametrize(("name", "public"), facades())
+def test_twins_have_the_same_public_names(name: str, public: set[str]) -> None:
+    for module in twins(name):
+        # A subclass or a base that the package does not show is the twin's own affair.
+        assert public == set(deltawire.__all__) & {
+            member for member, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__
+        }
+
+
+@pytest.mark.skipif(PURE_ONLY, reason="only the pure twin is asked for")
+@pytest.mark.parametrize(
+    ("name", "member"), [(name, member) for name, public in facades() for member in sorted(public)]
+)
+def test_twins_have_the_same_methods_and_arguments(name: str, member: str) -> None:
+    pure, compiled = twins(name)
+    assert methods(getattr(compiled, member)) == methods(getattr(pure, member))
+
+
+@pytest.mark.parametrize("name", sorted({source.stem for source in SOURCES}))
+def test_a_module_of_the_extension_has_a_twin_or_is_an_inner_one(name: str) -> None:
+    assert (PACKAGE / "_pure" / f"{name}.py").exists() == (name not in INNER)
