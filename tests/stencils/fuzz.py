@@ -9,21 +9,10 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from os import cpu_count
 
-from .mutation import Chance
+from .mutation import Bytes, Chance
 from .outcomes import check
 
 _BATCH = 50_000
-
-
-class Bytes:
-    """Choices that a fuzzer makes, by its bytes; 0 when they are used up."""
-
-    def __init__(self, data: bytes) -> None:
-        self._bytes = iter(data)
-
-    def below(self, end: int) -> int:
-        first = next(self._bytes, 0)
-        return first % end if end <= 256 else (first << 8 | next(self._bytes, 0)) % end
 
 
 def batch(seed: int) -> int:

@@ -35,6 +35,17 @@ class Chance:
         return int(self._random() * end)
 
 
+class Bytes:
+    """Choices that a fuzzer makes, by its bytes; 0 when they are used up."""
+
+    def __init__(self, data: bytes) -> None:
+        self._bytes = iter(data)
+
+    def below(self, end: int) -> int:
+        first = next(self._bytes, 0)
+        return first % end if end <= 256 else (first << 8 | next(self._bytes, 0)) % end
+
+
 # --- types of every kind, and payloads for them
 
 
@@ -216,14 +227,15 @@ _VALUE = re.compile(rb'(?<=[:\[,])(?:"((?:[^"\\]|\\.)*)"|-?\d+)(?=[,}\]])')
 _STRINGS = [
     b"", b"x", b" word", b"a" * 40, b"\\n", b'\\"', b"\\\\", b"\\/", b"\\b\\f\\r\\t", b"\\u0041", b"\\u00e9",
     b"\\u6c34", b"\\ud83d\\ude80", b"\\ud83d", b"\\ude80", b"\\ud83d\\u0041", b"\\u12", b"\\x41", b"\\",
-    "é水🚀".encode(), b"\xff", b"\xed\xa0\x80", b"\xc0\xaf", b"\xe2\x82", b"\xf4\x90\x80\x80", b"\x7f", b"\x1f", b"\t", b"null",
+    "é水🚀".encode(), b"\xff", b"\xed\xa0\x80", b"\xc0\xaf", b"\xe2\x82",
+    b"\xf4\x90\x80\x80", b"\x7f", b"\x1f", b"\t", b"null",
     b"[DONE]", b"\\u0000", b"stop", b"a", b"b", b"red",
 ]  # fmt: skip
 _NUMBERS = [
     b"0", b"1", b"2", b"-1", b"-0", b"7", b"99", b"100", b"00", b"01", b"1.0", b"1.5", b"1e3", b"1E400",
     b"123456789012345678", b"1234567890123456789", b"9223372036854775807", b"9223372036854775808",
     b"-9223372036854775808", b"18446744073709551616",
-    b"1" * 30, b"-", b"+1", b"NaN", b"Infinity", b"true", b"false", b"null", b"{}", b"[]", b'"5"', b"tru",
+    b"1" * 30, b"-", b"+1", b"NaN", b"Infinity", b"true", b"false", b"null", b"{}", b"[]", b'"5"', b"nul",
 ]  # fmt: skip
 _BYTES = b'"\\{}[]:,0129-+.eE \t\n\r\x00\x1f\x7f\x80\xc3\xa9\xff\xf0ntu/abd'
 
@@ -315,7 +327,7 @@ def payloads(choose: Chooser, kind: Family) -> Iterator[bytes]:
     bases = [one(choose, kind.payloads) for _ in range(1 + choose.below(2))]
     for _ in range(4 + choose.below(12)):
         payload = with_other_values(choose, one(choose, bases))
-        while choose.below(4) == 0:
+        while choose.below(4) == 3:  # 0 is what a fuzzer gives when it has no more to say
             payload = one(choose, CHANGES)(choose, payload)
         if choose.below(16) == 0:
             bases[choose.below(len(bases))] = payload

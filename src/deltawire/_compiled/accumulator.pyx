@@ -5,7 +5,7 @@ cimport cython
 from .decoder cimport ChatReader
 from .folding cimport Folding, choice_table, chunk_table
 from .shortcut cimport ChoiceShortcut, Shortcut
-from .stencil cimport Stencil
+from .stencil cimport Stencil, verifying
 from .steps cimport Steps, draw
 
 import msgspec
@@ -15,6 +15,7 @@ from ..coerce import coerce
 from ..completion import ChatCompletion
 from ..errors import LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS
+from .stencil import check_same
 
 _decode = msgspec.json.Decoder(ChatCompletion).decode
 
@@ -24,14 +25,19 @@ cdef class FoldingReader(ChatReader):
     """Folds the chunks of a stream, and gives nothing."""
 
     cdef Folding _folding
+    cdef Folding _shadow        # of chunks alone, without shortcuts; only where each match is verified
 
     def reset(self):
         super().reset()
         self._folding = Folding(self._limits)
+        self._shadow = Folding(self._limits) if verifying else None
 
     cdef int _give(self, chunk, list items) except -1:
         try:
-            return self._folding.fold(chunk)
+            self._folding.fold(chunk)
+            if verifying:
+                self._shadow.fold(chunk)
+            return 0
         except RecursionError as refusal:  # a value nested almost too deep to be decoded
             raise self._no_chunk(refusal) from refusal
 
@@ -54,6 +60,8 @@ cdef class FoldingReader(ChatReader):
         (<Steps>shortcut.steps).fold(self._folding.record, stencil.spans)
         for choice in choices:
             (<Steps>choice.steps).fold(self._folding.choices.choice(choice.index(stencil.spans)), stencil.spans)
+        if verifying:
+            self._shadow.fold(self._stencils.verified(stencil, data, length))
         return 0
 
     cdef int add(self, chunk) except -1:
@@ -69,6 +77,8 @@ cdef class FoldingReader(ChatReader):
             self._note_choices(chunk)
             try:
                 self._folding.fold(chunk)
+                if verifying:
+                    self._shadow.fold(chunk)
             except LimitExceededError as error:
                 self._error = error
                 raise
@@ -80,6 +90,8 @@ cdef class FoldingReader(ChatReader):
         self._enter("completion")
         try:
             json = self._folding.json()
+            if verifying:
+                check_same(msgspec.json.decode(json), msgspec.json.decode(self._shadow.json()))
         finally:
             self._reading = False
         try:

@@ -28,6 +28,7 @@ from ..coerce import NotAChunk, coerce, error_body
 from ..errors import ChunkDecodeError, ConcurrentFeedError, DeltawireError, LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS
 from ..records import DecoderStats, StreamEnd
+from .stencil import check_same
 
 # `type` is an argument's name below.
 _Class = type
@@ -565,10 +566,8 @@ cdef class TextDecoder(ChatReader):
     cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1:
         cdef list choices = self._stencils.choices(stencil)
         cdef ChoiceShortcut choice
-        if choices is None or verifying:
+        if choices is None:
             return ChatReader._take_match(self, stencil, data, length, chunks)
-        self._stencils.earn()
-        self._chunks += 1
         for choice in choices:
             index = choice.index(stencil.spans)
             if choice.reason is not None or index is not self._open_index:
@@ -577,4 +576,10 @@ cdef class TextDecoder(ChatReader):
                 piece = choice.text(stencil.spans)
                 if piece:
                     chunks.append(piece)
+        self._chunks += 1
+        self._stencils.earn()
+        if verifying:
+            given = []
+            self._give(self._stencils.verified(stencil, data, length), given)
+            check_same(chunks[len(chunks) - len(given):], given)
         return 0

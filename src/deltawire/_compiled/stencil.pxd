@@ -58,6 +58,7 @@ cdef class Stencils:
     cdef int learn(self, const char *data, Py_ssize_t length, value) except -1
     cdef int _learn(self, const char *data, int length, value) except -1
     cdef object build(self, Stencil stencil, const char *data, Py_ssize_t length)
+    cdef object verified(self, Stencil stencil, const char *data, Py_ssize_t length)
     cdef list choices(self, Stencil stencil)
     cdef object add_to(self, stats)
     cdef bint _draw(self, Stencil stencil) except -1

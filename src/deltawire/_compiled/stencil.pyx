@@ -21,6 +21,7 @@ from .tokens cimport MOST_TOKENS, STRING, Token, differences, outline, read_inte
 
 import os
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple, replace
 
@@ -123,9 +124,12 @@ cdef class Stencils:
     cdef object build(self, Stencil stencil, const char *data, Py_ssize_t length):
         """Count a match and return the value of the payload at `data`."""
         self.earn()
+        return self.verified(stencil, data, length) if verifying else stencil.root.build(stencil.spans)
+
+    cdef object verified(self, Stencil stencil, const char *data, Py_ssize_t length):
+        """Return the value of a match, if msgspec makes the same of the payload."""
         built = stencil.root.build(stencil.spans)
-        if verifying:
-            check(built, self._decode(data[:length]))
+        check_same(built, self._decode(data[:length]))
         return built
 
     cdef list choices(self, Stencil stencil):
@@ -217,11 +221,10 @@ cdef Stencils stencils_for(decoder):
     return None if types is None else Stencils(decoder.decode, types)
 
 
-cdef int check(built, decoded) except -1:
+def check_same(built, decoded):
     """Raise an error where a stencil's value is not what msgspec makes of the payload."""
     if not same(built, decoded):
         raise StencilMismatchError(f"a stencil gives {built!r}, msgspec {decoded!r}")
-    return 0
 
 
 def same(one, other):
@@ -242,3 +245,20 @@ def switch(on):
     global _on
     was, _on = _on, on
     return was
+
+
+def learned_from(type, payloads):
+    """Return the literals of each stencil that the payloads have left, the last to match first; for tests."""
+    cdef Stencils stencils = stencils_for(msgspec.json.Decoder(type))
+    cdef const char *stop
+    cdef const char *start
+    cdef Stencil each
+    for payload in payloads:
+        start = payload
+        if stencils.match(start, start + len(payload), &stop) is None:
+            stencils.learn(start, len(payload), msgspec.json.decode(payload, type=type))
+    found = []
+    for each in (stencils._first, stencils._second):
+        if each is not None:
+            found.append([each._payload[each._starts[at]:each._ends[at]] for at in range(each._slots + 1)])
+    return found

@@ -432,3 +432,31 @@ cdef str text(const Span *span):
     finally:
         if target is not small:
             PyMem_Free(target)
+
+
+# --- for tests
+
+
+def tokens_of(bytes payload):
+    """Return the kind and the text of each token that `scan` finds in the payload; nothing where it gives up."""
+    cdef Token tokens[MOST_TOKENS]
+    cdef int count = scan(payload, len(payload), tokens)
+    kinds = {OBJECT: "object", ARRAY: "array", STRING: "string", INTEGER: "integer", OTHER: "other"}
+    return [(kinds[tokens[at].kind], payload[tokens[at].start:tokens[at].end]) for at in range(count)]
+
+
+def string_of(bytes inside):
+    """Return what `read_string` and `text` make of a string's inside; None where it is doubtful."""
+    cdef Span span
+    cdef bytes quoted = inside + b'"'
+    cdef const char *start = quoted
+    cdef const char *stop = read_string(start, start + len(quoted), &span)
+    return text(&span) if stop == start + len(inside) else None
+
+
+def integer_of(bytes number):
+    """Return what `read_integer` and `integer` make of a number; None where it is doubtful."""
+    cdef Span span
+    cdef const char *start = number
+    cdef const char *stop = read_integer(start, start + len(number), &span)
+    return integer(&span) if stop == start + len(number) else None

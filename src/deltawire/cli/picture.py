@@ -66,7 +66,10 @@ _PAGE = """\
 <html lang="en">
 <meta charset="utf-8">
 <title>deltawire bench</title>
-<style>body {{ margin: 2rem auto; max-width: 64rem; font-family: sans-serif }} svg {{ width: 100%; height: auto }}</style>
+<style>
+  body {{ margin: 2rem auto; max-width: 64rem; font-family: sans-serif }}
+  svg {{ width: 100%; height: auto }}
+</style>
 <figure>
 {svg}
 <figcaption>{caption}</figcaption>
