@@ -251,7 +251,7 @@ def _completions_of_peers() -> Iterator[Contender]:
             state = completions.ChatCompletionStreamState(input_tools=openai.omit, response_format=openai.omit)
             for chunk in chunks:
                 state.handle_chunk(chunk)
-            return state.get_final_completion()
+            return state.current_completion_snapshot
 
         yield Contender(
             "accumulate", "openai's decoder, model and accumulator", _openai_run(accumulated), _content, slow=True
