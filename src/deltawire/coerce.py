@@ -15,6 +15,8 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
+from .errors import DeltawireError
+
 T = TypeVar("T")
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -68,7 +70,9 @@ def coerce(payload: bytes, type: type[T]) -> T | None:
         raise NotAChunk(f"JSON {kind}, an object expected")
     try:
         chunk: T = _fit(value, type)
-    except (_Unfit, RecursionError) as unfit:
+    except (DeltawireError, MemoryError):
+        raise
+    except Exception as unfit:  # what a user's __post_init__ raises, too
         raise NotAChunk(f"no {type.__name__}: {unfit}") from unfit
     return chunk
 

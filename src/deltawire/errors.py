@@ -73,7 +73,7 @@ class UpstreamError(DeltawireError):
         self.chunk = chunk
         self.event_index = event_index
         code = "" if self.code is None else f" {self.code}"
-        super().__init__(f"upstream error{code}: {repr(body) if self.message is None else self.message}")
+        super().__init__(f"upstream error{code}: {_text(body) if self.message is None else self.message}")
 
 
 class TruncatedStreamError(DeltawireError):
@@ -105,3 +105,10 @@ def _first(body: dict[str, Any], names: tuple[str, ...], kinds: tuple[type, ...]
         if isinstance(value, kinds) and not isinstance(value, bool):
             return value
     return None
+
+
+def _text(body: Any) -> str:
+    try:
+        return repr(body)
+    except RecursionError:
+        return "nested too deep to be shown"

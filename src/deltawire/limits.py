@@ -9,10 +9,11 @@ class Limits(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         max_event: bytes of one undispatched event: the line in progress, and the
             data, event and id of its finished lines, at least 1 for each line but a
-            finished comment. It holds for every cut of the stream into reads. What
-            is left of a read behind a faulty event is bounded by it too.
+            finished comment. It holds for every cut of the stream into reads. Reads
+            that wait behind a faulty event are bounded by it too.
         max_message: bytes that an accumulator holds.
-        max_items: choices, tool calls and parts that an accumulator holds.
+        max_items: choices, tool calls and parts that an accumulator holds; choices whose
+            finish reasons a decoder keeps.
     """
 
     max_event: int = 32 * 1024 * 1024

@@ -7,7 +7,7 @@ it, and closes the source at the end, on a fault, and on `close()`.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from contextlib import suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from types import TracebackType
 from typing import Any, Generic, Never, Protocol, Self, TypeVar, overload
 
@@ -89,9 +89,10 @@ class Stream(Generic[T]):
 
     def __init__(self, source: ByteSource, reader: Reader[T]) -> None:
         self.end: StreamEnd | None = None
-        self._source = source
         self._reader = reader
-        self._items = self._read(iter(reads(source)))
+        self._reads = iter(reads(source))
+        self._open: list[Any] = [source] if self._reads is source else [source, self._reads]
+        self._items = self._read(self._reads)
 
     def _read(self, source: Any) -> Generator[T, None, None]:
         reader = self._reader
@@ -109,7 +110,13 @@ class Stream(Generic[T]):
                 raise
             yield from self.end.chunks
         finally:
-            close(self._source)
+            self._close_source()
+
+    def _close_source(self) -> None:
+        """Close the source, and what iterates over it, once."""
+        with ExitStack() as stack:
+            while self._open:
+                stack.callback(close, self._open.pop(0))
 
     def __iter__(self) -> Generator[T, None, None]:
         # The generator itself: a for loop then runs without a call for each item.
@@ -120,9 +127,10 @@ class Stream(Generic[T]):
 
     def close(self) -> None:
         """Stop reading and close the source; nothing more is given. May be called twice."""
-        self._items.close()
-        # A generator that never ran has no `finally` to run.
-        close(self._source)
+        try:
+            self._items.close()
+        finally:  # a generator that never ran has no `finally`, and one that waits in another thread is not closed
+            self._close_source()
 
     def __enter__(self) -> Self:
         return self
@@ -142,9 +150,10 @@ class AsyncStream(Generic[T]):
 
     def __init__(self, source: AsyncByteSource, reader: Reader[T]) -> None:
         self.end: StreamEnd | None = None
-        self._source = source
         self._reader = reader
-        self._items = self._read(areads(source))
+        self._reads = areads(source)
+        self._open: list[Any] = [source] if self._reads is source else [source, self._reads]
+        self._items = self._read(self._reads)
 
     async def _read(self, source: Any) -> AsyncGenerator[T, None]:
         reader = self._reader
@@ -165,7 +174,13 @@ class AsyncStream(Generic[T]):
             for item in self.end.chunks:
                 yield item
         finally:
-            await aclose(self._source)
+            await self._aclose_source()
+
+    async def _aclose_source(self) -> None:
+        """Close the source, and what iterates over it, once."""
+        async with AsyncExitStack() as stack:
+            while self._open:
+                stack.push_async_callback(aclose, self._open.pop(0))
 
     def __aiter__(self) -> AsyncGenerator[T, None]:
         return self._items
@@ -175,8 +190,10 @@ class AsyncStream(Generic[T]):
 
     async def aclose(self) -> None:
         """Stop reading and close the source; nothing more is given. May be called twice."""
-        await self._items.aclose()
-        await aclose(self._source)
+        try:
+            await self._items.aclose()
+        finally:  # as in `Stream.close`
+            await self._aclose_source()
 
     async def __aenter__(self) -> Self:
         return self
@@ -305,8 +322,8 @@ async def aaccumulate(
 
 
 def _attach(accumulator: CompletionAccumulator, error: Exception) -> None:
-    # An exception of the source's may have no room for it.
-    with suppress(AttributeError, TypeError):
+    # An exception of the source's may have no room for it; no other may take its place.
+    with suppress(Exception):
         error.completion = accumulator.completion()  # type: ignore[attr-defined]
 
 

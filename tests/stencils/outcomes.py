@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from deltawire import DeltawireError
+from deltawire import DeltawireError, LimitExceededError, Limits
 
 from ..conftest import twin
 from .mutation import CHUNKS, OTHER_TYPES, Chooser, Family, one, payloads
@@ -25,6 +25,8 @@ def outcomes(reader: Any, events: Iterable[bytes]) -> list[Any]:
         log.append(seen(reader.feed(data)))
         while (error := reader.error) is not None:
             log.append((type(error), str(error)))
+            if isinstance(error, LimitExceededError):
+                return log
             try:
                 reader.feed(b"")
             except DeltawireError:
@@ -71,7 +73,8 @@ def check(choose: Chooser) -> int:
         pure, compiled = PURE.StreamDecoder(kind.new()), COMPILED.StreamDecoder(kind.new())
     else:
         name = ("ChunkDecoder", "TextDecoder", "CompletionAccumulator")[depth - 1]
-        pure, compiled = getattr(PURE, name)(), getattr(COMPILED, name)()
+        limits = Limits(max_message=one(choose, [0, 0, 60, 300]), max_items=one(choose, [0, 0, 3]))
+        pure, compiled = getattr(PURE, name)(limits=limits), getattr(COMPILED, name)(limits=limits)
     expected, found = outcomes(pure, stream), outcomes(compiled, stream)
     assert same(found, expected), (stream, found, expected)
     assert same(ending(compiled), ending(pure)), stream

@@ -53,15 +53,12 @@ cdef class FoldingReader(ChatReader):
                 choice.steps = draw(choice_table(), choice.node)
         self._stencils.earn()
         self._chunks += 1
-        for choice in choices:
-            index = choice.index(stencil.spans)
-            if choice.reason is not None or index is not self._open_index:
-                self._note(index, choice.reason)
         (<Steps>shortcut.steps).fold(self._folding.record, stencil.spans)
         for choice in choices:
             (<Steps>choice.steps).fold(self._folding.choices.choice(choice.index(stencil.spans)), stencil.spans)
         if verifying:
             self._shadow.fold(self._stencils.verified(stencil, data, length))
+        self._note_shortcuts(choices, stencil)
         return 0
 
     cdef int add(self, chunk) except -1:
@@ -74,11 +71,11 @@ cdef class FoldingReader(ChatReader):
             if chunk.error:
                 raise UpstreamError(chunk.error, chunk=chunk, event_index=self._events)
             self._end = None
-            self._note_choices(chunk)
             try:
                 self._folding.fold(chunk)
                 if verifying:
                     self._shadow.fold(chunk)
+                self._note_choices(chunk)
             except LimitExceededError as error:
                 self._error = error
                 raise
@@ -115,9 +112,10 @@ cdef class CompletionAccumulator:
     Source: OpenAI API reference, "The chat completion object".
     """
 
+    cdef object __weakref__
     cdef FoldingReader _decoder
 
-    def __init__(self, *, limits=DEFAULT_LIMITS):
+    def __cinit__(self, *, limits=DEFAULT_LIMITS):
         self._decoder = FoldingReader(limits=limits)
 
     def reset(self):

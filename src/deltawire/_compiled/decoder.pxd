@@ -11,6 +11,7 @@ cdef class Window:
 
 
 cdef class StreamDecoder:
+    cdef object __weakref__
     cdef EventReader _reader
     cdef Window _window
     cdef object _decoder        # msgspec's
@@ -24,8 +25,10 @@ cdef class StreamDecoder:
     cdef Stencils _stencils     # None where there are none
     cdef const char *_missed    # data that no stencil has matched
 
-    cdef list _held             # reads that a fault has stopped: (rest, bytes of the read)
+    cdef object _held           # reads that a fault has stopped, in a deque: the rest of the first, then whole ones
+    cdef Py_ssize_t _waiting    # bytes of those that are still to begin
     cdef object _error
+    cdef object _overflow       # raised behind `_error`
     cdef object _end
     cdef bint _done
     cdef long long _bytes
@@ -39,7 +42,8 @@ cdef class StreamDecoder:
     cdef int _read(self, const char *data, Py_ssize_t length, object owner, list chunks) except -1
     cdef int _drain(self, list chunks) except -1
     cdef int _drain_held(self, list chunks) except -1
-    cdef int _check_held(self) except -1
+    cdef int _wait(self, Py_ssize_t size) except -1
+    cdef int _keep_rest(self) except -1
     cdef int _take(self, Found found, list chunks) except -1
     cdef int _take_ahead(self, list chunks) except -1
     cdef bint _matches(self, list chunks) except -1
@@ -64,4 +68,5 @@ cdef class ChatReader(StreamDecoder):
     cdef object _coerce(self)
     cdef int _note_choices(self, chunk) except -1
     cdef int _learn_choice(self, choice) except -1
+    cdef int _note_shortcuts(self, list choices, Stencil stencil) except -1
     cdef int _note(self, index, reason) except -1

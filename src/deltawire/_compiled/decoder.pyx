@@ -1,9 +1,10 @@
 """Events to typed values with msgspec, read where they lie. Rules and contract: see the pure twin."""
 
 cimport cython
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_ND, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
-from cpython.list cimport PyList_CheckExact, PyList_GET_SIZE
 from cpython.object cimport PyObject, PyObject_IsTrue, Py_TYPE, PyTypeObject
 from cpython.ref cimport Py_DECREF
 from libc.string cimport memcmp
@@ -13,13 +14,13 @@ from .shortcut cimport ChoiceShortcut
 from .stencil cimport Stencil, stencils_for, verifying
 from .structs cimport member, offset_of
 
+from collections import deque
 from functools import lru_cache
 
 cdef extern from "Python.h":
     # With an exception pending where they give NULL: a try for each event costs more.
     PyObject *PyObject_CallOneArg(PyObject *callable, PyObject *argument) noexcept
     PyObject *PyBytes_FromStringAndSize(const char *start, Py_ssize_t length) noexcept
-    PyObject *PyList_GET_ITEM(PyObject *items, Py_ssize_t place) noexcept  # borrowed
 
 import msgspec
 
@@ -71,12 +72,28 @@ def holds_raw(type):
     return False
 
 
+cdef char *_BYTES = b"B"
+
+
 @cython.final
 cdef class Window:
     """Shows msgspec the bytes of one event where they lie."""
 
     def __getbuffer__(self, Py_buffer *view, int flags):
-        PyBuffer_FillInfo(view, self, <void *>self.start, self.length, 1, flags)
+        # By hand: PyBuffer_FillInfo would not release the None that is in `obj` now.
+        if flags & PyBUF_WRITABLE:
+            raise BufferError("the window is read-only")
+        view.obj = self
+        view.buf = <void *>self.start
+        view.len = self.length
+        view.readonly = 1
+        view.itemsize = 1
+        view.format = _BYTES if flags & PyBUF_FORMAT else NULL
+        view.ndim = 1
+        view.shape = &view.len if flags & PyBUF_ND else NULL
+        view.strides = &view.itemsize if flags & PyBUF_STRIDES == PyBUF_STRIDES else NULL
+        view.suboffsets = NULL
+        view.internal = NULL
         self.exports += 1
 
     def __releasebuffer__(self, Py_buffer *view):
@@ -96,6 +113,9 @@ cdef class StreamDecoder:
 
     _error_lines = False  # whether an `error: {…}` line is a fault
 
+    def __class_getitem__(cls, item):
+        return cls  # for annotations that run
+
     def __init__(self, type, *, limits=DEFAULT_LIMITS, done=b"[DONE]"):
         self._enter("__init__")
         self._reading = False
@@ -105,7 +125,9 @@ cdef class StreamDecoder:
         self._borrows = not holds_raw(decoder.type)
         self._window = Window()
         self._limits = limits
-        self._sentinel = bytes(done).strip(b" \t\r\n") if done is not None else None
+        if not (done is None or isinstance(done, bytes)):
+            raise TypeError(f"done must be bytes or None, not {done.__class__.__name__}")
+        self._sentinel = done.strip(b" \t\r\n") if done is not None else None
         self._braced = done is not None and self._sentinel.startswith(b"{")
         self.reset()
 
@@ -117,8 +139,9 @@ cdef class StreamDecoder:
         # A sentinel that is an object could be taken for a payload.
         self._stencils = None if self._braced or not self._borrows else stencils_for(self._decoder)
         self._missed = NULL
-        self._held = []
-        self._error = None
+        self._held = deque()
+        self._waiting = 0
+        self._error = self._overflow = None
         self._done = False
         self._end = None
         self._bytes = self._events = self._chunks = self._coerced = 0
@@ -184,8 +207,8 @@ cdef class StreamDecoder:
             if self._error is not None:
                 if length and not isinstance(self._error, LimitExceededError):
                     self._bytes += length
-                    self._held.append((owner or data[:length], length))
-                    self._check_held()
+                    self._held.append(owner or data[:length])
+                    self._wait(length)
                 return 0
         self._bytes += length
         try:
@@ -194,7 +217,19 @@ cdef class StreamDecoder:
         except DeltawireError as error:
             self._error = error
             if not isinstance(error, LimitExceededError):
-                self._held.append((self._reader.hold(), length))
+                self._keep_rest()
+        except BaseException:  # an interruption, say: what comes behind is still to be read
+            self._keep_rest()
+            raise
+        return 0
+
+    cdef int _keep_rest(self) except -1:
+        """Copy what is left of the read in hand, which the caller takes away."""
+        try:
+            self._held.append(self._reader.hold())
+        except BaseException:
+            self._reader.drop()
+            raise
         return 0
 
     cdef int _drain_held(self, list chunks) except -1:
@@ -206,20 +241,23 @@ cdef class StreamDecoder:
                 if self._done:
                     self._held.clear()
                     return 0
-                del self._held[0]
+                self._held.popleft()
                 if self._held:
-                    rest = <bytes>self._held[0][0]
+                    rest = <bytes>self._held[0]
+                    self._waiting -= len(rest)
                     self._reader.begin(PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
         except DeltawireError as error:
             self._error = error
         return 0
 
-    cdef int _check_held(self) except -1:
-        held = sum(size for _, size in self._held)
+    cdef int _wait(self, Py_ssize_t size) except -1:
+        """Let a read wait behind a fault, which is raised first where the limit is exceeded now."""
+        self._waiting += size
         allowed = self._limits.max_event
-        if allowed and held > allowed:
-            self._error = LimitExceededError(
-                f"{held} bytes held behind a faulty event, at most {allowed} allowed", measured=held, allowed=allowed
+        if 0 < allowed < self._waiting:
+            self._overflow = LimitExceededError(
+                f"{self._waiting} bytes waiting behind a faulty event, at most {allowed} allowed",
+                measured=self._waiting, allowed=allowed,
             )
         return 0
 
@@ -400,10 +438,12 @@ cdef class StreamDecoder:
         return 0
 
     cdef int _raise_error(self) except -1:
+        if self._reader is None:
+            raise RuntimeError(f"{type(self).__name__}.__init__() was not called")
         if self._error is not None:
             error = self._error
             if not isinstance(error, LimitExceededError):
-                self._error = None
+                self._error = self._overflow
             raise error
         return 0
 
@@ -464,8 +504,8 @@ cdef class ChatReader(StreamDecoder):
         if fault is not <PyObject *>None and PyObject_IsTrue(<object>fault):
             raise UpstreamError(<object>fault, chunk=chunk, event_index=self._events - 1)
         self._chunks += 1
-        self._note_choices(chunk)
-        return self._give(chunk, chunks)
+        self._give(chunk, chunks)
+        return self._note_choices(chunk)
 
     cdef int _give(self, chunk, list items) except -1:
         """Put what is to be given for `chunk` behind the other `items`."""
@@ -484,20 +524,17 @@ cdef class ChatReader(StreamDecoder):
 
     cdef int _note_choices(self, chunk) except -1:
         """Keep each choice's finish reason."""
-        cdef PyObject *choices = member(chunk, self._choices_offset)
-        cdef PyObject *choice
+        cdef object choices = <object>member(chunk, self._choices_offset)
         cdef PyObject *index
         cdef PyObject *reason
-        cdef Py_ssize_t position
-        if not PyList_CheckExact(<object>choices):
-            other = list(<object>choices)  # another Sequence, of a user's type
-            choices = <PyObject *>other
-        for position in range(PyList_GET_SIZE(<object>choices)):
-            choice = PyList_GET_ITEM(choices, position)
-            if Py_TYPE(<object>choice) is not <PyTypeObject *><PyObject *>self._choice_type:
-                self._learn_choice(<object>choice)
-            index = member(<object>choice, self._index_offset)
-            reason = member(<object>choice, self._reason_offset)
+        cdef Py_ssize_t position = -1
+        # The loop owns what it looks at: a caller's own index may run code when it is hashed.
+        for choice in choices:
+            position += 1
+            if Py_TYPE(choice) is not <PyTypeObject *><PyObject *>self._choice_type:
+                self._learn_choice(choice)
+            index = member(choice, self._index_offset)
+            reason = member(choice, self._reason_offset)
             # All but the last chunk of a choice have nothing new to say.
             if reason is not <PyObject *>None or index is not <PyObject *>self._open_index:
                 self._note(position if index is <PyObject *>None else <object>index, <object>reason)
@@ -509,9 +546,23 @@ cdef class ChatReader(StreamDecoder):
         self._choice_type = type(choice)
         return 0
 
+    cdef int _note_shortcuts(self, list choices, Stencil stencil) except -1:
+        cdef ChoiceShortcut choice
+        for choice in choices:
+            index = choice.index(stencil.spans)
+            if choice.reason is not None or index is not self._open_index:
+                self._note(index, choice.reason)
+        return 0
+
     cdef int _note(self, index, reason) except -1:
+        if index not in self._finish_reasons:
+            count = len(self._finish_reasons) + 1
+            allowed = self._limits.max_items
+            if 0 < allowed < count:
+                raise LimitExceededError(f"{count} choices, at most {allowed} allowed", measured=count, allowed=allowed)
+            self._finish_reasons[index] = None
         if reason is None or reason == "" or reason == "null":
-            if self._finish_reasons.setdefault(index, None) is None:
+            if self._finish_reasons[index] is None:
                 self._open_index = index
         else:
             self._finish_reasons[index] = reason
@@ -568,16 +619,14 @@ cdef class TextDecoder(ChatReader):
         cdef ChoiceShortcut choice
         if choices is None:
             return ChatReader._take_match(self, stencil, data, length, chunks)
+        self._chunks += 1
+        self._stencils.earn()
         for choice in choices:
-            index = choice.index(stencil.spans)
-            if choice.reason is not None or index is not self._open_index:
-                self._note(index, choice.reason)
-            if index == 0:
+            if choice.index(stencil.spans) == 0:
                 piece = choice.text(stencil.spans)
                 if piece:
                     chunks.append(piece)
-        self._chunks += 1
-        self._stencils.earn()
+        self._note_shortcuts(choices, stencil)
         if verifying:
             given = []
             self._give(self._stencils.verified(stencil, data, length), given)

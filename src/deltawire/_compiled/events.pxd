@@ -50,6 +50,7 @@ cdef class EventReader:
     cdef const char *data_ahead(self) noexcept
     cdef bint take_ahead(self, const char *stop) noexcept
     cdef bytes hold(self)
+    cdef void drop(self) noexcept
     cdef Found finish_line(self) except? NOTHING
     cdef Found finish_block(self) except? NOTHING
     cdef Py_ssize_t finish(self) noexcept

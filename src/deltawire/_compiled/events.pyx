@@ -47,8 +47,7 @@ cdef class EventReader:
     """Turns bytes into blocks, cut anywhere. What `EventParser` and the decoders share."""
 
     def __cinit__(self, limits, str last_event_id="", *, bint whole=False, bint error_lines=False):
-        cdef Py_ssize_t most = limits.max_event
-        self._max_event = most or NO_LIMIT
+        self._max_event = min(limits.max_event, NO_LIMIT) or NO_LIMIT
         self._whole = whole
         self._error_lines = error_lines
         self._id = self.last_event_id = last_event_id
@@ -333,6 +332,11 @@ cdef class EventReader:
         self._end += moved
         return rest
 
+    cdef void drop(self) noexcept:
+        """Let go of the read in hand, and of the block that has begun in it: there was no memory to keep them."""
+        self._pos = self._end = self._lf = self._cr = NULL
+        self._end_block()
+
     cdef Found finish_line(self) except? NOTHING:
         """The stream is over: read the line in progress as if it had ended."""
         cdef Found found
@@ -396,11 +400,15 @@ cdef class EventParser:
     Source: WHATWG HTML, 9.2.6 "Interpreting an event stream".
     """
 
+    cdef object __weakref__
     cdef EventReader _reader
     cdef object _first_event_id
     cdef object _limits
     cdef object _error
     cdef bint _feeding
+
+    def __cinit__(self):
+        self._reader = EventReader(DEFAULT_LIMITS, "", whole=True)
 
     def __init__(self, *, last_event_id="", limits=DEFAULT_LIMITS):
         if not isinstance(last_event_id, str):
@@ -471,14 +479,18 @@ cdef class EventParser:
     cdef int _read(self, const char *data, Py_ssize_t length, list events) except -1:
         cdef EventReader reader = self._reader
         cdef object event
-        reader.begin(data, length)
-        while reader.next() == EVENT:
-            event = blank(ServerSentEvent)
-            put(event, _type_offset, reader.type or "message")
-            put(event, _data_offset, PyUnicode_DecodeUTF8(reader.data, reader.length, b"replace"))
-            put(event, _id_offset, reader.last_event_id)
-            put(event, _retry_offset, reader.retry)
-            events.append(event)
+        try:
+            reader.begin(data, length)
+            while reader.next() == EVENT:
+                event = blank(ServerSentEvent)
+                put(event, _type_offset, reader.type or "message")
+                put(event, _data_offset, PyUnicode_DecodeUTF8(reader.data, reader.length, b"replace"))
+                put(event, _id_offset, reader.last_event_id)
+                put(event, _retry_offset, reader.retry)
+                events.append(event)
+        except BaseException:  # the caller takes the read away
+            reader.drop()
+            raise
         return 0
 
     def finish(self):

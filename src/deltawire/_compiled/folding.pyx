@@ -18,6 +18,12 @@ from .. import rules
 from ..errors import LimitExceededError
 from ..rules import MEMBER, NESTED, NOTHING, OUTPUT, PIECES
 
+cdef extern from *:
+    """
+    #define DELTAWIRE_NO_LIMIT PY_SSIZE_T_MAX
+    """
+    Py_ssize_t NO_LIMIT "DELTAWIRE_NO_LIMIT"
+
 # Bytes that a text or a list first takes.
 cdef Py_ssize_t _smallest = 128
 
@@ -35,8 +41,8 @@ cdef class Held:
     """What is held, against the limits."""
 
     def __cinit__(self, limits):
-        self.max_bytes = limits.max_message
-        self.max_items = limits.max_items
+        self.max_bytes = min(limits.max_message, NO_LIMIT)
+        self.max_items = min(limits.max_items, NO_LIMIT)
 
     cdef int grow(self, Py_ssize_t size) except -1:
         """Count `size` bytes, before they are kept."""
@@ -94,6 +100,8 @@ cdef class Scalar(Member):
         return 0
 
     cdef bytes json(self):
+        if self.value is None:
+            return b"null"  # the first value was too large to be kept
         return _encode(self.value) if isinstance(self.value, str) else self.value
 
 
@@ -341,12 +349,13 @@ cdef class Record(Member):
     cdef int fold(self, struct) except -1:
         """Take in the members of `struct` that are not None."""
         cdef Layout layout = self.table.layout(struct)
-        cdef PyObject *value
+        cdef PyObject *member
         cdef Py_ssize_t place
         for place in range(self.table.length):
-            value = member_at(struct, layout.offsets[place])
-            if value is not <PyObject *>None:
-                self.take(place, <object>value)
+            member = member_at(struct, layout.offsets[place])
+            if member is not <PyObject *>None:
+                value = <object>member  # owned: a caller's own may run code that lets go of it
+                self.take(place, value)
         return 0
 
     cdef int take(self, Py_ssize_t place, value) except -1:

@@ -23,7 +23,7 @@ cdef enum:
 cdef class Stencil:
     """The literal bytes of a payload, and the slots between them."""
     cdef Span spans[MOST_SLOTS]  # what the slots held at the last match
-    cdef Node root              # builds the value; None until it is asked for
+    cdef Node root              # builds the value; None until a second payload has shown what varies
     cdef Shortcut shortcut      # what readers take that want no value; None until one asks
 
     cdef bytes _payload
@@ -46,7 +46,7 @@ cdef class Stencils:
     cdef readonly long long misses
     cdef readonly long long learned
 
-    cdef object _decode         # what msgspec makes of a payload, for one that was kept
+    cdef object _decode         # of msgspec's decoder, to verify matches
     cdef Types _types
     cdef Stencil _first
     cdef Stencil _second
@@ -61,7 +61,6 @@ cdef class Stencils:
     cdef object verified(self, Stencil stencil, const char *data, Py_ssize_t length)
     cdef list choices(self, Stencil stencil)
     cdef object add_to(self, stats)
-    cdef bint _draw(self, Stencil stencil) except -1
 
     cdef inline void earn(self) noexcept:
         """Count a match."""

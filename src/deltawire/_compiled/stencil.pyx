@@ -13,7 +13,7 @@ What makes it exact: a slot stands only where its type takes any `str`, or any `
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memchr, memcmp
 
 from .building cimport plan, types_of
 from .shortcut cimport Shortcut
@@ -102,24 +102,8 @@ cdef class Stencils:
                 return None
             self._second = self._first
             self._first = found
-        if found.root is None and not self._draw(found):
-            return None
-        return found
-
-    cdef bint _draw(self, Stencil stencil) except -1:
-        """Draw up the value of a stencil without slots, put off until it is wanted; forget one that cannot be built."""
-        cdef Token tokens[MOST_TOKENS]
-        cdef int slots[MOST_TOKENS]
-        cdef int count = scan(stencil._data, stencil._length, tokens)
-        cdef int at
-        for at in range(count):
-            slots[at] = -1
-        stencil.root = plan(self._types, self._decode(stencil._payload), stencil._data, tokens, slots, 0)
-        if stencil.root is None:
-            self._first = self._second
-            self._second = None
-            return False
-        return True
+        # Without a value to build, it only waits for another payload of its skeleton.
+        return None if found.root is None else found
 
     cdef object build(self, Stencil stencil, const char *data, Py_ssize_t length):
         """Count a match and return the value of the payload at `data`."""
@@ -150,6 +134,9 @@ cdef class Stencils:
             return 0
         # The first payload of a stream is as a rule the only one of its kind.
         if self.misses == 1 or length > MOST_BYTES or data[0] != c"{":
+            return 0
+        # Of several data lines: on the wire they are not these bytes.
+        if memchr(data, c"\n", length) is not NULL:
             return 0
         self._credit -= COST
         if self._credit < 0:

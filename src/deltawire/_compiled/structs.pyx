@@ -20,7 +20,9 @@ cdef Py_ssize_t offset_of(object struct, str member) except -1:
         TypeError: the type has no such member, or has covered it with something else.
     """
     descriptor = getattr(struct, member, None)
-    cdef Py_ssize_t offset = deltawire_offset(descriptor) if type(descriptor) is MemberDescriptorType else -1
+    cdef Py_ssize_t offset = -1
+    if type(descriptor) is MemberDescriptorType and descriptor.__objclass__ in struct.__mro__:
+        offset = deltawire_offset(descriptor)
     if offset < 0:
         raise TypeError(f"{struct.__name__}.{member} is no member of a Struct")
     return offset

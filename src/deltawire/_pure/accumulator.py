@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Never, final
 
 import msgspec
 
@@ -44,9 +44,9 @@ class _FoldingReader(ChatReader[Never]):
             if chunk.error:
                 raise UpstreamError(chunk.error, chunk=chunk, event_index=self._events)
             self._end = None
-            self._note_choices(chunk)
             try:
                 self._folding.fold(chunk)
+                self._note_choices(chunk)
             except LimitExceededError as error:
                 self._error = error
                 raise
@@ -67,6 +67,7 @@ class _FoldingReader(ChatReader[Never]):
             return completion
 
 
+@final
 class CompletionAccumulator:
     """Folds a stream, or its chunks, into the completion that it makes up.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar, final, overload
 
 import msgspec
 
@@ -58,8 +58,12 @@ class StreamDecoder(Generic[T]):
     @overload
     def __init__(self, type: Any, *, limits: Limits = DEFAULT_LIMITS, done: bytes | None = b"[DONE]") -> None: ...
     def __init__(self, type: Any, *, limits: Limits = DEFAULT_LIMITS, done: bytes | None = b"[DONE]") -> None:
+        if getattr(self, "_reading", False):
+            raise ConcurrentFeedError("__init__() while another call is under way")
         self._decoder = type if isinstance(type, msgspec.json.Decoder) else msgspec.json.Decoder(type)
         self._limits = limits
+        if not (done is None or isinstance(done, bytes)):
+            raise TypeError(f"done must be bytes or None, not {done.__class__.__name__}")
         self._sentinel = done.strip(WHITE_SPACE) if done is not None else None
         self._reading = False
         self.reset()
@@ -74,7 +78,9 @@ class StreamDecoder(Generic[T]):
         self._reader = EventReader(self._limits, error_lines=self._error_lines)
         # Reads that a fault has stopped, and the bytes they had: their rest comes first.
         self._held: deque[tuple[Iterator[Block], int]] = deque()
+        self._waiting = 0  # bytes of those that are still to begin
         self._error: DeltawireError | None = None
+        self._overflow: LimitExceededError | None = None
         self._done = False
         self._end: StreamEnd | None = None
         self._bytes = self._events = self._chunks = self._coerced = 0
@@ -124,7 +130,7 @@ class StreamDecoder(Generic[T]):
                 self._drain(chunks)
             elif read and not isinstance(self._error, LimitExceededError):
                 self._hold(read)
-                self._check_held()
+                self._wait(len(read))
             return chunks
         finally:
             self._reading = False
@@ -167,19 +173,22 @@ class StreamDecoder(Generic[T]):
     def _raise_error(self) -> None:
         if (error := self._error) is not None:
             if not isinstance(error, LimitExceededError):
-                self._error = None
+                self._error = self._overflow
             raise error
 
     def _hold(self, read: bytes) -> None:
         self._bytes += len(read)
         self._held.append((self._reader.read(read), len(read)))
 
-    def _check_held(self) -> None:
-        held = sum(size for _, size in self._held)
+    def _wait(self, size: int) -> None:
+        """Let a read wait behind a fault, which is raised first where the limit is exceeded now."""
+        self._waiting += size
         allowed = self._limits.max_event
-        if allowed and held > allowed:
-            self._error = LimitExceededError(
-                f"{held} bytes held behind a faulty event, at most {allowed} allowed", measured=held, allowed=allowed
+        if 0 < allowed < self._waiting:
+            self._overflow = LimitExceededError(
+                f"{self._waiting} bytes waiting behind a faulty event, at most {allowed} allowed",
+                measured=self._waiting,
+                allowed=allowed,
             )
 
     def _drain(self, chunks: list[T]) -> None:
@@ -192,6 +201,8 @@ class StreamDecoder(Generic[T]):
                         self._held.clear()
                         return
                 self._held.popleft()
+                if self._held:
+                    self._waiting -= self._held[0][1]
         except DeltawireError as error:
             self._error = error
 
@@ -270,8 +281,8 @@ class ChatReader(StreamDecoder[T]):
         if chunk.error:
             raise UpstreamError(chunk.error, chunk=chunk, event_index=self._events - 1)
         self._chunks += 1
-        self._note_choices(chunk)
         self._give(chunk, data, chunks)
+        self._note_choices(chunk)
 
     def _give(self, chunk: Any, data: bytes, items: list[T]) -> None:
         """Put what is to be given for `chunk`, which `data` was decoded to, behind the other `items`."""
@@ -281,11 +292,17 @@ class ChatReader(StreamDecoder[T]):
         """Keep each choice's finish reason."""
         for position, choice in enumerate(chunk.choices):
             index = position if choice.index is None else choice.index
-            reason = choice.finish_reason
-            if reason in _NO_REASON:
-                self._finish_reasons.setdefault(index, None)
-            else:
-                self._finish_reasons[index] = reason
+            if index not in self._finish_reasons:
+                self._note_choice(index)
+            if choice.finish_reason not in _NO_REASON:
+                self._finish_reasons[index] = choice.finish_reason
+
+    def _note_choice(self, index: int) -> None:
+        count = len(self._finish_reasons) + 1
+        allowed = self._limits.max_items
+        if 0 < allowed < count:
+            raise LimitExceededError(f"{count} choices, at most {allowed} allowed", measured=count, allowed=allowed)
+        self._finish_reasons[index] = None
 
     def _coerce(self, data: bytes) -> Any:
         """Return the chunk, brought to the type; None for `null`."""
@@ -298,6 +315,7 @@ class ChatReader(StreamDecoder[T]):
         return chunk
 
 
+@final
 class ChunkDecoder(ChatReader[ChunkT]):
     """Decodes a chat completion stream of OpenAI's interface, as it is really sent.
 
@@ -324,6 +342,7 @@ class ChunkDecoder(ChatReader[ChunkT]):
         items.append(chunk)
 
 
+@final
 class TextDecoder(ChatReader[str]):
     """Decodes only the text of a chat completion stream: what choice 0 says, piece by piece.
 

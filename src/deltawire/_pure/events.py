@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Never, final
 
 from ..errors import ConcurrentFeedError, LimitExceededError
 from ..limits import DEFAULT_LIMITS, Limits
@@ -178,6 +178,7 @@ class EventReader:
         return discarded
 
 
+@final
 class EventParser:
     """Reads an event stream, cut into reads anywhere.
 

@@ -75,7 +75,7 @@ class Scalar:
 
     def __init__(self, held: Held) -> None:
         self._held = held
-        self._json = b""
+        self._json = b"null"  # until the first value, which may be too large to be kept
         self._size = 0
 
     def set(self, value: Any) -> None:

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any, Literal, cast
 
 import click
+import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
@@ -43,17 +44,23 @@ Blocks = Generator[bytes, None, None]
 )
 def inspect(file: str, mode: Mode) -> None:
     """Show what the recorded stream FILE holds ("-" reads standard input)."""
-    with closing(_blocks(file, mode)) as blocks:
-        if mode == "events":
-            fault = list_events(blocks)
-        elif mode in ("chunks", "text"):
-            fault = list_chunks(blocks, mode)
-        else:
-            fault = summarise(file, blocks, mode)
+    try:
+        with closing(_blocks(file, mode)) as blocks:
+            fault = _show(file, blocks, mode)
+    except (RecursionError, msgspec.DecodeError) as error:
+        raise click.ClickException(f"{printable(file)}: a value nested too deep to be shown") from error
     if mode == "text" and sys.stdout.isatty():
         write("\n")
     if fault is not None:
         raise click.ClickException(f"{printable(file)}: {fault}")
+
+
+def _show(file: str, blocks: Blocks, mode: Mode) -> Fault | None:
+    if mode == "events":
+        return list_events(blocks)
+    if mode in ("chunks", "text"):
+        return list_chunks(blocks, mode)
+    return summarise(file, blocks, mode)
 
 
 def _blocks(file: str, mode: Mode) -> Blocks:

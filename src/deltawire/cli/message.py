@@ -61,6 +61,8 @@ def pretty(arguments: str) -> str:
     """Return JSON text indented; what is no JSON, a model's slip or a cut stream's, as it is."""
     try:
         msgspec.json.decode(arguments)
-        return msgspec.json.format(arguments, indent=2)
+        indented = msgspec.json.format(arguments, indent=2)
+        # Deep nesting is indented far out of sight.
+        return indented if len(indented) < 8 * len(arguments) + 1000 else arguments
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return arguments
