@@ -332,6 +332,6 @@ def _completed(accumulator: CompletionAccumulator, allow_truncated: bool) -> Cha
     end = accumulator.finish()
     if not (end.complete or allow_truncated):
         unfinished = [str(index) for index, reason in end.finish_reasons.items() if reason is None]
-        which = f"choice {', '.join(unfinished[:8])} has no finish reason" if unfinished else "it has no choices"
+        which = f"no finish reason for choice {', '.join(unfinished[:8])}" if unfinished else "no choices"
         raise TruncatedStreamError(f"the stream ended early: no [DONE], and {which}", completion=completion, end=end)
     return completion

@@ -3,7 +3,7 @@
 cimport cython
 
 from .decoder cimport ChatReader
-from .folding cimport Folding, choice_table, chunk_table
+from .folding cimport Folding, Record, choice_table, chunk_table
 from .shortcut cimport ChoiceShortcut, Shortcut
 from .stencil cimport Stencil, verifying
 from .steps cimport Steps, draw
@@ -25,14 +25,17 @@ cdef class FoldingReader(ChatReader):
     """Folds the chunks of a stream, and gives nothing."""
 
     cdef Folding _folding
+    cdef Steps _folded          # what the chunk before has said, if it is not to be said again
     cdef Folding _shadow        # of chunks alone, without shortcuts; only where each match is verified
 
     def reset(self):
         super().reset()
         self._folding = Folding(self._limits)
+        self._folded = None
         self._shadow = Folding(self._limits) if verifying else None
 
     cdef int _give(self, chunk, list items) except -1:
+        self._folded = None
         try:
             self._folding.fold(chunk)
             if verifying:
@@ -45,6 +48,8 @@ cdef class FoldingReader(ChatReader):
         cdef list choices = self._stencils.choices(stencil)
         cdef ChoiceShortcut choice
         cdef Shortcut shortcut = stencil.shortcut
+        cdef Steps steps
+        cdef Record record
         if choices is None:
             return ChatReader._take_match(self, stencil, data, length, chunks)
         if shortcut.steps is None:
@@ -53,9 +58,13 @@ cdef class FoldingReader(ChatReader):
                 choice.steps = draw(choice_table(), choice.node)
         self._stencils.earn()
         self._chunks += 1
-        (<Steps>shortcut.steps).fold(self._folding.record, stencil.spans)
+        steps = <Steps>shortcut.steps
+        if steps is not self._folded:
+            steps.fold(self._folding.record, stencil.spans)
+            self._folded = steps if steps.constant else None
         for choice in choices:
-            (<Steps>choice.steps).fold(self._folding.choices.choice(choice.index(stencil.spans)), stencil.spans)
+            record = self._folding.choices.choice(choice.index(stencil.spans))
+            (<Steps>choice.steps).fold(record, stencil.spans)
         if verifying:
             self._shadow.fold(self._stencils.verified(stencil, data, length))
         self._note_shortcuts(choices, stencil)
@@ -71,6 +80,7 @@ cdef class FoldingReader(ChatReader):
             if chunk.error:
                 raise UpstreamError(chunk.error, chunk=chunk, event_index=self._events)
             self._end = None
+            self._folded = None
             try:
                 self._folding.fold(chunk)
                 if verifying:

@@ -25,7 +25,7 @@ cdef class StreamDecoder:
     cdef Stencils _stencils     # None where there are none
     cdef const char *_missed    # data that no stencil has matched
 
-    cdef object _held           # reads that a fault has stopped, in a deque: the rest of the first, then whole ones
+    cdef object _held           # reads that a fault has stopped, the rest of the first, then whole ones
     cdef Py_ssize_t _waiting    # bytes of those that are still to begin
     cdef object _error
     cdef object _overflow       # raised behind `_error`

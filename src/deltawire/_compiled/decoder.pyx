@@ -139,7 +139,7 @@ cdef class StreamDecoder:
         # A sentinel that is an object could be taken for a payload.
         self._stencils = None if self._braced or not self._borrows else stencils_for(self._decoder)
         self._missed = NULL
-        self._held = deque()
+        self._held = ()
         self._waiting = 0
         self._error = self._overflow = None
         self._done = False
@@ -207,7 +207,7 @@ cdef class StreamDecoder:
             if self._error is not None:
                 if length and not isinstance(self._error, LimitExceededError):
                     self._bytes += length
-                    self._held.append(owner or data[:length])
+                    self._held.append(owner or data[:length])  # behind the read in hand
                     self._wait(length)
                 return 0
         self._bytes += length
@@ -226,7 +226,7 @@ cdef class StreamDecoder:
     cdef int _keep_rest(self) except -1:
         """Copy what is left of the read in hand, which the caller takes away."""
         try:
-            self._held.append(self._reader.hold())
+            self._held = deque((self._reader.hold(),))
         except BaseException:
             self._reader.drop()
             raise
@@ -239,7 +239,7 @@ cdef class StreamDecoder:
                 # The reader has the first one in hand, the others are still to begin.
                 self._drain(chunks)
                 if self._done:
-                    self._held.clear()
+                    self._held = ()
                     return 0
                 self._held.popleft()
                 if self._held:
@@ -496,7 +496,13 @@ cdef class ChatReader(StreamDecoder):
         return self._take_chunk(chunk, chunks)
 
     cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1:
-        return self._take_chunk(self._stencils.build(stencil, data, length), chunks)
+        cdef list choices = self._stencils.choices(stencil)
+        chunk = self._stencils.build(stencil, data, length)
+        if choices is None:
+            return self._take_chunk(chunk, chunks)
+        self._chunks += 1
+        self._give(chunk, chunks)
+        return self._note_shortcuts(choices, stencil)
 
     cdef int _take_chunk(self, chunk, list chunks) except -1:
         """Count a chunk and give it, or raise the error that it bears."""

@@ -46,6 +46,7 @@ cdef class Writing:
 cdef class Steps:
     """Of one object, in the order of its table."""
     cdef Step _steps[MOST]
+    cdef bint constant          # a second fold, right after the first, changes nothing
     cdef int _length
     cdef Table _table
     cdef list _things

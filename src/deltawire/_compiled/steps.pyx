@@ -93,6 +93,8 @@ cdef class Steps:
         step.action = action
         step.place = place
         step.thing = <PyObject *>thing
+        if action != BEGIN and action != KEEP:
+            self.constant = False
         self._things.append(thing)
         self._length += 1
         return 0
@@ -168,6 +170,7 @@ cdef Steps draw(Table table, StructNode struct):
     cdef Steps made = Steps()
     cdef int place
     cdef Node node
+    made.constant = True
     made._table = table
     made._things = []
     for place in range(table.length):

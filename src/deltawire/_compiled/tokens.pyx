@@ -16,6 +16,8 @@ cdef extern from "Python.h":
 
 cdef extern from *:
     """
+    #include <stdint.h>
+    #include <string.h>
     /* Of each byte: 0 for plain text, else why a string slot must look at it. */
     enum { DW_PLAIN, DW_QUOTE, DW_ESCAPE, DW_CONTROL, DW_HIGH };
     static unsigned char dw_classes[256];
@@ -24,7 +26,30 @@ cdef extern from *:
             dw_classes[byte] = byte < 0x20 ? DW_CONTROL : byte >= 0x80 ? DW_HIGH
                 : byte == '"' ? DW_QUOTE : byte == '\\\\' ? DW_ESCAPE : DW_PLAIN;
     }
+    #if (defined(__GNUC__) || defined(__clang__)) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    /* How many of eight bytes are plain before the first that is not. In each mask a byte's high
+       bit is set where the byte is below 0x20, or equal to the one looked for; a borrow may set
+       more of them, but only behind the first. */
+    static inline int dw_plain_bytes(const char *pos) {
+        uint64_t word, mask, quotes, escapes;
+        memcpy(&word, pos, 8);
+        quotes = word ^ 0x2222222222222222u;
+        escapes = word ^ 0x5C5C5C5C5C5C5C5Cu;
+        mask = (word - 0x2020202020202020u) & ~word;
+        mask |= (quotes - 0x0101010101010101u) & ~quotes;
+        mask |= (escapes - 0x0101010101010101u) & ~escapes;
+        mask = (mask | word) & 0x8080808080808080u;
+        return mask ? __builtin_ctzll(mask) >> 3 : 8;
+    }
+    #else
+    static inline int dw_plain_bytes(const char *pos) {
+        int plain = 0;
+        while (plain < 8 && dw_classes[(unsigned char)pos[plain]] == DW_PLAIN) plain++;
+        return plain;
+    }
+    #endif
     """
+    int plain_bytes "dw_plain_bytes"(const char *pos) noexcept
     enum:
         PLAIN "DW_PLAIN"
         QUOTE "DW_QUOTE"
@@ -213,30 +238,21 @@ cdef int differences(const char *old, Py_ssize_t old_length, const Token *old_to
 
 # --- reading what a slot holds
 
-cdef inline bint is_plain(const char *pos) noexcept:
-    """Tell whether eight bytes are all plain text."""
-    cdef uint64_t word, controls, quotes, escapes
-    memcpy(&word, pos, 8)
-    # A byte's high bit is set where it is below 0x20, or equal to the one looked for.
-    controls = (word - <uint64_t>0x2020202020202020) & ~word
-    quotes = word ^ <uint64_t>0x2222222222222222
-    quotes = (quotes - <uint64_t>0x0101010101010101) & ~quotes
-    escapes = word ^ <uint64_t>0x5C5C5C5C5C5C5C5C
-    escapes = (escapes - <uint64_t>0x0101010101010101) & ~escapes
-    return ((word | controls | quotes | escapes) & <uint64_t>0x8080808080808080) == 0
-
-
 cdef const char *read_string(const char *pos, const char *end, Span *span) noexcept:
     """Read a string's inside up to its closing quote, and return where that is."""
     cdef int kind
+    cdef int plain
     span.start = pos
     span.holds = 0
     while pos < end:
+        if end - pos >= 8:
+            plain = plain_bytes(pos)
+            pos += plain
+            if plain == 8:
+                continue
         kind = classes[<unsigned char>pos[0]]
         if kind == PLAIN:
             pos += 1
-            while end - pos >= 8 and is_plain(pos):
-                pos += 8
         elif kind == QUOTE:
             span.length = pos - span.start
             return pos

@@ -1,0 +1,1 @@
+"""With other packages, where they are installed: `pip install "deltawire[test-integrations]"`."""
