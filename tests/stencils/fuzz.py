@@ -44,6 +44,7 @@ def fuzz() -> None:
     """Let atheris choose."""
     import atheris
 
+    atheris.instrument_all()  # what is Python of it: the choices, the pure twin
     sys.argv.remove("--atheris")
     atheris.Setup(sys.argv, lambda data: check(Bytes(data)) and None)
     atheris.Fuzz()

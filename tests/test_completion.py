@@ -21,9 +21,9 @@ from deltawire import (
 from deltawire.replay import SAMPLES, sample
 
 from .corpus import body, is_chat, needs_corpus, streams
-from .folding_oracle import fold, without_nulls
+from .completion_oracle import fold, without_nulls
 from .oracle import interpret
-from .quirks import QUIRKS, Quirk, deltas, end
+from .provider_quirks import QUIRKS, Quirk, deltas, end
 
 SIZES = [1, 7, 64, 1460, 65536]
 
