@@ -20,8 +20,8 @@ from deltawire import (
 )
 from deltawire.replay import SAMPLES, sample
 
-from .corpus import body, is_chat, needs_corpus, streams
 from .completion_oracle import fold, without_nulls
+from .corpus import body, is_chat, needs_corpus, streams
 from .oracle import interpret
 from .provider_quirks import QUIRKS, Quirk, deltas, end
 
