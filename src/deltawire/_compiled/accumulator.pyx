@@ -38,10 +38,11 @@ cdef class FoldingReader(ChatReader):
         self._folded = None
         try:
             self._folding.fold(chunk)
-            if verifying:
+            if self._shadow is not None:
                 self._shadow.fold(chunk)
             return 0
         except RecursionError as refusal:  # a value nested almost too deep to be decoded
+            self._shadow = None
             raise self._no_chunk(refusal) from refusal
 
     cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1:
@@ -65,7 +66,7 @@ cdef class FoldingReader(ChatReader):
         for choice in choices:
             record = self._folding.choices.choice(choice.index(stencil.spans))
             (<Steps>choice.steps).fold(record, stencil.spans)
-        if verifying:
+        if self._shadow is not None:
             self._shadow.fold(self._stencils.verified(stencil, data, length))
         self._note_shortcuts(choices, stencil)
         return 0
@@ -83,7 +84,7 @@ cdef class FoldingReader(ChatReader):
             self._folded = None
             try:
                 self._folding.fold(chunk)
-                if verifying:
+                if self._shadow is not None:
                     self._shadow.fold(chunk)
                 self._note_choices(chunk)
             except LimitExceededError as error:
@@ -97,7 +98,8 @@ cdef class FoldingReader(ChatReader):
         self._enter("completion")
         try:
             json = self._folding.json()
-            if verifying:
+            # Where folding stopped half-way, the two have stopped at different places.
+            if self._shadow is not None and not isinstance(self._error, LimitExceededError):
                 check_same(msgspec.json.decode(json), msgspec.json.decode(self._shadow.json()))
         finally:
             self._reading = False

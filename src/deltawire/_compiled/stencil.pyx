@@ -185,11 +185,12 @@ cdef class Stencils:
             if made.root is None:
                 # They have no more in common than their skeleton.
                 made = cut(data, length, outlined, new, places, 0)
+            else:
+                self.learned += 1
             if known is self._first:
                 self._first = made
             else:
                 self._second = made
-            self.learned += 1
             return 0
         # A new skeleton: what it shares with the next one is to be seen.
         made = cut(data, length, outlined, new, places, 0)
