@@ -58,8 +58,9 @@ cdef class Items(Member):
 
 
 cdef class Places:
-    cdef dict _latest           # by index: (entry, name)
-    cdef dict _named            # by (index, name)
+    cdef dict _latest           # entries by index
+    cdef dict _named            # entries by (index, name)
+    cdef dict _names            # by entry
 
     cdef Member find(self, index, name)
     cdef int put(self, index, name, Member entry) except -1
@@ -136,7 +137,6 @@ cdef class Calls(Member):
 
     cdef int fold(self, fragments) except -1
     cdef Record call(self, index, id)
-    cdef object _index(self, name)
     cdef Record _new(self, index, name)
 
 

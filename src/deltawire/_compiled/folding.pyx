@@ -6,6 +6,8 @@ from cpython.list cimport PyList_GET_ITEM
 from cpython.object cimport PyObject, Py_TYPE, PyTypeObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8, PyUnicode_GET_LENGTH
 
+from libc.math cimport isfinite
+
 from .scan cimport append as append_to, free, reserve
 from .tokens cimport ESCAPED, Span, unescaped
 from .structs cimport member as member_at, offset_of
@@ -172,27 +174,25 @@ cdef class Places:
     def __cinit__(self):
         self._latest = {}
         self._named = {}
+        self._names = {}
 
     cdef Member find(self, index, name):
         """Return the entry at `index`: the last one there, unless its name is another."""
-        latest = self._latest.get(index)
-        if latest is None:
-            return None
-        cdef Member entry
-        entry, known = <tuple>latest
-        if name and known and name != known:
+        cdef Member entry = self._latest.get(index)
+        if entry is None or name is None:
+            return entry
+        if self._names.get(entry, name) != name:
             entry = self._named.get((index, name))
             if entry is None:
                 return None
-        elif name is None or name == known:
-            return entry
         self.put(index, name, entry)
         return entry
 
     cdef int put(self, index, name, Member entry) except -1:
-        """Make `entry` the last one at `index`."""
-        self._latest[index] = (entry, name)
-        if name:
+        """Make `entry` the last one at `index`; it keeps its name where there is no new one."""
+        self._latest[index] = entry
+        if name is not None:
+            self._names[entry] = name
             self._named[index, name] = entry
         return 0
 
@@ -207,7 +207,7 @@ cdef class Part(Member):
     cdef int fold(self, dict part) except -1:
         """Take in what came for it; null says nothing."""
         for name, value in part.items():
-            if value is not None:
+            if not is_null(value):
                 self._fold(name, value)
         return 0
 
@@ -218,12 +218,15 @@ cdef class Part(Member):
         known = self._members.get(name)
         if type(known) is not kind:
             self.held.grow(len(name.encode("utf-8", "surrogatepass")) + <Py_ssize_t>MEMBER)
-            known = self._members[name] = kind(self.held)
+            known = kind(self.held)
         if kind is Text:
-            return (<Text>known).add(value)
-        if kind is Items:
-            return (<Items>known).extend(value)
-        return (<Scalar>known).set(value)
+            (<Text>known).add(value)
+        elif kind is Items:
+            (<Items>known).extend(value)
+        else:
+            (<Scalar>known).set(value)
+        self._members[name] = known  # only now: what it replaces is not lost to a limit
+        return 0
 
     cdef bytes json(self):
         members = [_encode(name) + b":" + (<Member>known).json() for name, known in self._members.items()]
@@ -287,8 +290,12 @@ cdef class Content(Member):
         cdef Text before = self.text
         if before.utf8.length:
             self.held.grow(-before.utf8.length)
+            try:
+                self.parts.append({"type": "text", "text": before.text()})
+            except LimitExceededError:
+                self.held.grow(before.utf8.length)
+                raise
             self.text = Text(self.held)
-            self.parts.append({"type": "text", "text": before.text()})
         return self.parts.extend(piece)
 
     cdef bytes json(self):
@@ -366,7 +373,7 @@ cdef class Record(Member):
             if known is not <PyObject *>None or not value or is_nothing(value):
                 return 0
         elif rule == LAST:
-            if is_nothing(value):
+            if is_nothing(value) or is_null(value):
                 return 0
         cdef Member grown = self.member(place, rule) if known is <PyObject *>None else <Member>known
         if rule == FIRST or rule == LAST:
@@ -449,19 +456,16 @@ cdef class Calls(Member):
         """Return the call that a fragment belongs to."""
         cdef Record call
         name = None if is_nothing(id) else id
+        if index is None and name is None and self._calls:
+            index, call = self._calls[len(self._calls) - 1]
+            self._places.put(index, None, call)
+            return call
         if index is None:
-            index = self._index(name)
+            index = 0 if name is None else self._index_of.get(name, self._next)
         call = self._places.find(index, name)
-        if call is None:
-            call = self._new(index, name)
         if name is not None:
             self._index_of[name] = index
-        return call
-
-    cdef object _index(self, name):
-        if name is not None:
-            return self._index_of.get(name, self._next)
-        return self._calls[len(self._calls) - 1][0] if self._calls else 0
+        return self._new(index, name) if call is None else call
 
     cdef Record _new(self, index, name):
         self.held.add_item()
@@ -567,6 +571,11 @@ cdef bint is_nothing(value):
         return False
     cdef Py_ssize_t length = PyUnicode_GET_LENGTH(value)
     return length == 0 or (length == 4 and value in NOTHING)
+
+
+cdef bint is_null(value):
+    """Tell whether a value is null in JSON, as NaN and Infinity are."""
+    return value is None or (isinstance(value, float) and not isfinite(value))
 
 
 cdef bytes array(list items):

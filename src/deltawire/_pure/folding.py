@@ -7,6 +7,7 @@ shared with a chunk, and a completion is the JSON of it all, decoded anew.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -141,22 +142,24 @@ class Places(Generic[EntryT]):
     """Entries by their index; where several have the same one, by their name."""
 
     def __init__(self) -> None:
-        self._latest: dict[int, tuple[EntryT, str | None]] = {}
+        self._latest: dict[int, EntryT] = {}
         self._named: dict[tuple[int, str], EntryT] = {}
+        self._names: dict[EntryT, str] = {}
 
     def find(self, index: int, name: str | None) -> EntryT | None:
         """Return the entry at `index`: the last one there, unless its name is another."""
-        entry, known = self._latest.get(index, (None, None))
-        if entry is not None and name and known and name != known:
+        entry = self._latest.get(index)
+        if entry is not None and name and self._names.get(entry, name) != name:
             entry = self._named.get((index, name))
         if entry is not None:
-            self.put(index, name or known, entry)
+            self.put(index, name, entry)
         return entry
 
     def put(self, index: int, name: str | None, entry: EntryT) -> None:
-        """Make `entry` the last one at `index`."""
-        self._latest[index] = (entry, name)
+        """Make `entry` the last one at `index`; it keeps its name where there is no new one."""
+        self._latest[index] = entry
         if name:
+            self._names[entry] = name
             self._named[index, name] = entry
 
 
@@ -170,7 +173,7 @@ class Part:
     def fold(self, part: Mapping[str, Any]) -> None:
         """Take in what came for it; null says nothing."""
         for name, value in part.items():
-            if value is not None:
+            if not _is_null(value):
                 self._fold(name, value)
 
     def _fold(self, name: str, value: Any) -> None:
@@ -180,13 +183,14 @@ class Part:
         member = self._members.get(name)
         if type(member) is not kind:
             self._held.grow(len(_utf8(name)) + MEMBER)
-            member = self._members[name] = kind(self._held)
+            member = kind(self._held)
         if isinstance(member, Text):
             member.add(value)
         elif isinstance(member, Items):
             member.extend(value)
         else:
             member.set(value)
+        self._members[name] = member  # only now: what it replaces is not lost to a limit
 
     def json(self) -> bytes:
         return _object(self._members)
@@ -248,8 +252,12 @@ class Content:
             self._parts = Parts(self._held)
         if self._text:
             self._held.grow(-len(self._text))
-            text, self._text = self._text.text(), Text(self._held)
-            self._parts.append({"type": "text", "text": text})
+            try:
+                self._parts.append({"type": "text", "text": self._text.text()})
+            except LimitExceededError:
+                self._held.grow(len(self._text))
+                raise
+            self._text = Text(self._held)
         self._parts.extend(piece)
 
     def json(self) -> bytes:
@@ -289,7 +297,7 @@ class Record:
             self.member(name, Scalar).set(value)
 
     def _last(self, name: str, value: Any) -> None:
-        if not isinstance(value, str) or value not in NOTHING:
+        if not _is_null(value) and value not in NOTHING:
             self.member(name, Scalar).set(value)
 
     def _join(self, name: str, piece: str) -> None:
@@ -369,19 +377,16 @@ class Calls:
             self._call(fragment.index, None if fragment.id in NOTHING else fragment.id).fold(fragment)
 
     def _call(self, index: int | None, name: str | None) -> Record:
+        if index is None and name is None and self._calls:
+            index, call = self._calls[-1]
+            self._places.put(index, None, call)
+            return call
         if index is None:
-            index = self._index(name)
-        call = self._places.find(index, name)
-        if call is None:
-            call = self._new(index, name)
+            index = self._index_of.get(name, self._next) if name else 0
+        found = self._places.find(index, name)
         if name:
             self._index_of[name] = index
-        return call
-
-    def _index(self, name: str | None) -> int:
-        if name:
-            return self._index_of.get(name, self._next)
-        return self._calls[-1][0] if self._calls else 0
+        return self._new(index, name) if found is None else found
 
     def _new(self, index: int, name: str | None) -> Record:
         self._held.add_item()
@@ -440,6 +445,11 @@ class Folding:
 
 def _index(entry: tuple[int, Record]) -> int:
     return entry[0]
+
+
+def _is_null(value: Any) -> bool:
+    """Tell whether a value is null in JSON, as NaN and Infinity are."""
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 
 def _utf8(text: str) -> bytes:
