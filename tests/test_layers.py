@@ -15,7 +15,8 @@ import deltawire
 
 from .conftest import PURE_ONLY, TWINS
 
-PACKAGE = Path(deltawire.__file__).parent
+# Where the sources are: what is installed may lack those of the extension.
+PACKAGE = Path(__file__).parents[1] / "src" / "deltawire"
 
 # From below; modules of one layer do not know each other.
 LAYERS = [
