@@ -217,9 +217,9 @@ def _parsers() -> Iterator[tuple[str, Callable[[list[bytes]], Iterator[Any]]]]:
         axio_sse = import_module("axio_sse")
 
         def events_of_axio_sse(reads: list[bytes]) -> Iterator[Any]:
-            parser = axio_sse.Parser()
+            decoder = axio_sse.Decoder()
             for data in reads:
-                yield from parser.feed(data)
+                yield from decoder.decode(data)
 
         yield "axio-sse", events_of_axio_sse
     if find_spec("openai"):
