@@ -13,8 +13,8 @@ from .fixtures import twin
 
 READERS = {
     "EventParser": "events",
-    "ChunkDecoder": "decoder",
-    "TextDecoder": "decoder",
+    "ChunkDecoder": "chat",
+    "TextDecoder": "chat",
     "CompletionAccumulator": "accumulator",
 }
 CUT = b'data: {"id":"chatcmpl-D3ltaW1reR3playS4mpl3000","object":"chat.comp'

@@ -18,13 +18,14 @@ def twin(name: str) -> SimpleNamespace:
     """Return the public names of one twin."""
     events = import_module(f"deltawire._{name}.events")
     decoder = import_module(f"deltawire._{name}.decoder")
+    chat = import_module(f"deltawire._{name}.chat")
     accumulator = import_module(f"deltawire._{name}.accumulator")
     return SimpleNamespace(
         name=name,
         EventParser=events.EventParser,
         StreamDecoder=decoder.StreamDecoder,
-        ChunkDecoder=decoder.ChunkDecoder,
-        TextDecoder=decoder.TextDecoder,
+        ChunkDecoder=chat.ChunkDecoder,
+        TextDecoder=chat.TextDecoder,
         CompletionAccumulator=accumulator.CompletionAccumulator,
     )
 

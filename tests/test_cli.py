@@ -120,9 +120,9 @@ def test_the_demo_without_compiled_core_says_so_and_why_it_matters(monkeypatch: 
 
 
 def test_a_twin_is_measured_by_chunk() -> None:
-    from deltawire._pure import decoder
+    from deltawire._pure import chat
 
-    assert 0 < decode_seconds(decoder, sample("text", chunks=16)) < 0.01
+    assert 0 < decode_seconds(chat, sample("text", chunks=16)) < 0.01
 
 
 # --- inspect: what it prints

@@ -25,6 +25,7 @@ LAYERS = [
     {"shortcut", "steps"},
     {"stencil"},
     {"decoder"},
+    {"chat"},
     {"accumulator"},
     {"tap"},
     {"rewriter"},

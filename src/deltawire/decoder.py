@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from . import _backend
 
 if TYPE_CHECKING:
-    from ._pure.decoder import ChunkDecoder, StreamDecoder, TextDecoder
+    from ._pure.chat import ChunkDecoder, TextDecoder
+    from ._pure.decoder import StreamDecoder
 else:
-    _twin = _backend.twin("decoder")
-    ChunkDecoder = _twin.ChunkDecoder
-    StreamDecoder = _twin.StreamDecoder
-    TextDecoder = _twin.TextDecoder
+    _chat = _backend.twin("chat")
+    ChunkDecoder = _chat.ChunkDecoder
+    TextDecoder = _chat.TextDecoder
+    StreamDecoder = _backend.twin("decoder").StreamDecoder
 
 __all__ = ["ChunkDecoder", "StreamDecoder", "TextDecoder"]

@@ -2,7 +2,7 @@
 
 cimport cython
 
-from .decoder cimport ChatReader
+from .chat cimport ChatReader
 from .folding cimport Folding, Record, choice_table, chunk_table
 from .shortcut cimport ChoiceShortcut, Shortcut
 from .stencil cimport Stencil, verifying

@@ -1,4 +1,5 @@
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
 
 from .events cimport EventReader, Found
 from .stencil cimport Stencil, Stencils
@@ -54,19 +55,15 @@ cdef class StreamDecoder:
     cdef object _read_rest(self, list chunks)
 
 
-cdef class ChatReader(StreamDecoder):
-    cdef object _type
-    cdef Py_ssize_t _choices_offset
-    cdef Py_ssize_t _error_offset
-    cdef object _choice_type    # of the offsets below; None before the first choice
-    cdef Py_ssize_t _index_offset
-    cdef Py_ssize_t _reason_offset
-    cdef object _open_index     # a choice seen that has not finished
+cdef int reraise() except -1
 
-    cdef int _give(self, chunk, list items) except -1
-    cdef int _take_chunk(self, chunk, list chunks) except -1
-    cdef object _coerce(self)
-    cdef int _note_choices(self, chunk) except -1
-    cdef int _learn_choice(self, choice) except -1
-    cdef int _note_shortcuts(self, list choices, Stencil stencil) except -1
-    cdef int _note(self, index, reason) except -1
+
+cdef inline bint is_space(char byte) noexcept:
+    return byte == c" " or byte == c"\t" or byte == c"\r" or byte == c"\n"
+
+
+cdef inline object owned(PyObject *value):
+    """Take over a reference."""
+    held = <object>value
+    Py_DECREF(held)
+    return held

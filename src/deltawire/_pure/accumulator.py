@@ -12,7 +12,7 @@ from ..completion import ChatCompletion
 from ..errors import DeltawireError, LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS, Limits
 from ..records import DecoderStats, StreamEnd
-from .decoder import ChatReader
+from .chat import ChatReader
 from .folding import Folding
 
 if TYPE_CHECKING:

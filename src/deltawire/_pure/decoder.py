@@ -1,20 +1,18 @@
 """Events to typed values with msgspec, in plain Python.
 
-`StreamDecoder` reads any msgspec type and knows only the sentinel; `ChunkDecoder` adds
-what chat completion streams need: tolerance, the three shapes of an error, and the
-finish reasons.
+`StreamDecoder` reads any msgspec type and knows only the sentinel; `chat` adds what chat
+completion streams need.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar, final, overload
+from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar, overload
 
 import msgspec
 
-from ..chunks import ChatCompletionChunk, text_of
-from ..coerce import NotAChunk, coerce, error_body
+from ..coerce import error_body
 from ..errors import ChunkDecodeError, ConcurrentFeedError, DeltawireError, LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS, Limits
 from ..records import DecoderStats, StreamEnd
@@ -24,13 +22,6 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 T = TypeVar("T")
-ChunkT = TypeVar("ChunkT", bound=ChatCompletionChunk)
-
-# `type` is an argument's name below.
-_Class = type
-
-# What is sent for no reason at all.
-_NO_REASON = (None, "", "null")
 
 # White space of JSON (RFC 8259, section 2), which may stand around a payload.
 WHITE_SPACE = b" \t\r\n"
@@ -253,111 +244,3 @@ class StreamDecoder(Generic[T]):
         end.done = self._done
         end.complete = self._done or (len(reasons) > 0 and None not in reasons.values())
         return end
-
-
-class ChatReader(StreamDecoder[T]):
-    """Reads a chat completion stream; what comes of its chunks is for the classes below it."""
-
-    _error_lines = True
-
-    def __init__(self, type: type[Any] = ChatCompletionChunk, *, limits: Limits = DEFAULT_LIMITS) -> None:
-        if not (isinstance(type, _Class) and issubclass(type, ChatCompletionChunk)):
-            raise TypeError(f"a subclass of ChatCompletionChunk is required, not {type!r}")
-        self._type: Any = type
-        super().__init__(type, limits=limits)
-
-    def _decode(self, name: bytes, data: bytes, chunks: list[T]) -> None:
-        if name == b"error":
-            raise UpstreamError(error_body(data), event_index=self._events - 1)
-        if not data.strip(WHITE_SPACE):
-            return
-        chunk: Any
-        try:
-            chunk = self._typed(data)
-        except ChunkDecodeError:
-            chunk = self._coerce(data)
-            if chunk is None:
-                return
-        if chunk.error:
-            raise UpstreamError(chunk.error, chunk=chunk, event_index=self._events - 1)
-        self._chunks += 1
-        self._give(chunk, data, chunks)
-        self._note_choices(chunk)
-
-    def _give(self, chunk: Any, data: bytes, items: list[T]) -> None:
-        """Put what is to be given for `chunk`, which `data` was decoded to, behind the other `items`."""
-        raise NotImplementedError
-
-    def _note_choices(self, chunk: ChatCompletionChunk) -> None:
-        """Keep each choice's finish reason."""
-        for position, choice in enumerate(chunk.choices):
-            index = position if choice.index is None else choice.index
-            if index not in self._finish_reasons:
-                self._note_choice(index)
-            if choice.finish_reason not in _NO_REASON:
-                self._finish_reasons[index] = choice.finish_reason
-
-    def _note_choice(self, index: int) -> None:
-        count = len(self._finish_reasons) + 1
-        allowed = self._limits.max_items
-        if 0 < allowed < count:
-            raise LimitExceededError(f"{count} choices, at most {allowed} allowed", measured=count, allowed=allowed)
-        self._finish_reasons[index] = None
-
-    def _coerce(self, data: bytes) -> Any:
-        """Return the chunk, brought to the type; None for `null`."""
-        try:
-            chunk = coerce(data, self._type)
-        except NotAChunk as reason:
-            raise self._no_chunk(data, reason) from reason
-        if chunk is not None:
-            self._coerced += 1
-        return chunk
-
-
-@final
-class ChunkDecoder(ChatReader[ChunkT]):
-    """Decodes a chat completion stream of OpenAI's interface, as it is really sent.
-
-    An event that does not fit the type is read leniently and brought to it (counted in
-    `stats.coerced`); what is no JSON object is a `ChunkDecodeError`. Empty data and
-    `null` are skipped. An error in the stream is an `UpstreamError`, in each of its
-    shapes: an event of type "error", a chunk with an `error`, a line `error: {…}`.
-
-    Args:
-        type: `ChatCompletionChunk`, or a subclass with the members that a provider adds.
-        limits: as for `StreamDecoder`.
-
-    Source: OpenAI API reference, "The chat completion chunk object".
-    """
-
-    @overload
-    def __init__(self: ChunkDecoder[ChatCompletionChunk], *, limits: Limits = DEFAULT_LIMITS) -> None: ...
-    @overload
-    def __init__(self, type: type[ChunkT], *, limits: Limits = DEFAULT_LIMITS) -> None: ...
-    def __init__(self, type: type[Any] = ChatCompletionChunk, *, limits: Limits = DEFAULT_LIMITS) -> None:
-        super().__init__(type, limits=limits)
-
-    def _give(self, chunk: Any, data: bytes, items: list[ChunkT]) -> None:
-        items.append(chunk)
-
-
-@final
-class TextDecoder(ChatReader[str]):
-    """Decodes only the text of a chat completion stream: what choice 0 says, piece by piece.
-
-    `feed` gives the content deltas of choice 0 that are not empty; of a content in parts,
-    the text of its text parts. Tolerance and faults are those of `ChunkDecoder`.
-
-    Args:
-        limits: as for `StreamDecoder`.
-    """
-
-    def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
-        super().__init__(limits=limits)
-
-    def _give(self, chunk: Any, data: bytes, items: list[str]) -> None:
-        for position, choice in enumerate(chunk.choices):
-            index = position if choice.index is None else choice.index
-            if index == 0 and choice.delta and (text := text_of(choice.delta.content)):
-                items.append(text)

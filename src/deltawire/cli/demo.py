@@ -97,12 +97,12 @@ def _visible(chunk: ChatCompletionChunk) -> str:
 def twin_rows() -> Iterator[tuple[str, str]]:
     """Measure both twins here and now, and yield the rows of their comparison."""
     stream = sample("text", chunks=2048)
-    pure = decode_seconds(import_module("deltawire._pure.decoder"), stream)
+    pure = decode_seconds(import_module("deltawire._pure.chat"), stream)
     if not compiled_exists():
         yield "decode, compiled", "not installed: see below"
         yield "decode, pure", f"{pure * 1e6:.2f} µs a chunk"
         return
-    compiled = decode_seconds(import_module("deltawire._compiled.decoder"), stream)
+    compiled = decode_seconds(import_module("deltawire._compiled.chat"), stream)
     yield "decode, compiled", f"{compiled * 1e6:.2f} µs a chunk"
     yield "decode, pure", f"{pure * 1e6:.2f} µs a chunk"
     yield "compiled against pure", f"{pure / compiled:.1f} times as fast"
