@@ -40,7 +40,7 @@ def check(run: Callable[[int], Callable[[], object]], floor: Callable[[int], Cal
     reads grows by more than the four times, so may the parser.
     """
     small, large, small_floor, large_floor = run(1), run(4), floor(1), floor(4)
-    for attempt in range(5):
+    for attempt in range(8):
         ratio = best(large, attempt) / best(small, attempt)
         allowed = 5 * max(1, best(large_floor, attempt) / best(small_floor, attempt) / 4)
         if ratio <= allowed:
