@@ -238,10 +238,12 @@ def test_headers_may_be_all_that_httpx_takes(headers: Any) -> None:
     assert request_headers(ours, headers)["accept"] == EVENT_STREAM
 
 
-def test_an_event_has_slots_only() -> None:
+def test_an_event_has_slots_only_and_no_init_to_override() -> None:
     httpx_sse.ServerSentEvent().own = 1
     with pytest.raises(AttributeError):
         ours.ServerSentEvent().own = 1
+    with pytest.raises(TypeError):
+        type("Own", (ours.ServerSentEvent,), {"__init__": lambda self: None})
 
 
 @pytest.mark.parametrize("arguments", [(), (None, None, None, None), ("", "", ""), ("e", "d", "i", 5), ("e", '"d"')])

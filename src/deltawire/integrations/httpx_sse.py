@@ -7,7 +7,7 @@ It differs where the standard does (WHATWG HTML, 9.2.5 and 9.2.6):
 - A BOM at the start is dropped; httpx-sse loses the first field to it.
 - The text is UTF-8, whatever charset the content type names.
 - An event whose blank line is a lone CR at a read's end comes with that read, not with the next one.
-- A block without data is no event: not `event:`, `id:` or `retry:` alone, and no blank line behind a comment.
+- A block without data is no event: not `event:`, `id:` or `retry:` alone, and no comment behind an id.
   What such blocks say of id and retry is in `EventSource.last_event_id` and `.reconnection_time`.
 - The id that the request sent as `Last-Event-ID` holds until another comes.
 - `retry` is ASCII digits, at most 2**63 - 1, or it is ignored: no sign, no white space, no underscore.
