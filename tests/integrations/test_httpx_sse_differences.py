@@ -75,11 +75,11 @@ def test_the_cases_that_differ_are_there() -> None:
     assert {case.name for case in EVENT_CASES} >= DIFFERENT
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-@pytest.mark.parametrize("size", [7, 1000, 1 << 16])
+# "big" in small reads would be 150,000 of them.
+@pytest.mark.parametrize(
+    ("name", "size"), [(name, size) for name in SAMPLES for size in (7, 1000, 1 << 16) if name != "big" or size > 7]
+)
 def test_a_sample_gives_the_same(name: str, size: int) -> None:
-    if name == "big" and size == 7:
-        pytest.skip("150,000 reads")
     reads = sample(name).reads(size)
     theirs, mine = both(*reads)
     assert len(mine) > 3 and mine == theirs
