@@ -19,6 +19,7 @@ def twin(name: str) -> SimpleNamespace:
     events = import_module(f"deltawire._{name}.events")
     decoder = import_module(f"deltawire._{name}.decoder")
     chat = import_module(f"deltawire._{name}.chat")
+    models = import_module(f"deltawire._{name}.models")
     accumulator = import_module(f"deltawire._{name}.accumulator")
     return SimpleNamespace(
         name=name,
@@ -26,6 +27,7 @@ def twin(name: str) -> SimpleNamespace:
         StreamDecoder=decoder.StreamDecoder,
         ChunkDecoder=chat.ChunkDecoder,
         TextDecoder=chat.TextDecoder,
+        ModelDecoder=models.ModelDecoder,
         CompletionAccumulator=accumulator.CompletionAccumulator,
     )
 

@@ -25,7 +25,7 @@ LAYERS = [
     {"shortcut", "steps"},
     {"stencil"},
     {"decoder"},
-    {"chat"},
+    {"chat", "models"},
     {"accumulator"},
     {"tap"},
     {"rewriter"},

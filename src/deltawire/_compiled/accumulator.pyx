@@ -43,7 +43,7 @@ cdef class FoldingReader(ChatReader):
             return 0
         except RecursionError as refusal:  # a value nested almost too deep to be decoded
             self._shadow = None
-            raise self._no_chunk(refusal) from refusal
+            raise self._no_chunk(self._reader.data[:self._reader.length], refusal) from refusal
 
     cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1:
         cdef list choices = self._stencils.choices(stencil)

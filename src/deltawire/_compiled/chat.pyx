@@ -94,7 +94,7 @@ cdef class ChatReader(StreamDecoder):
         try:
             chunk = coerce(reader.data[:reader.length], self._type)
         except NotAChunk as reason:
-            raise self._no_chunk(reason) from reason
+            raise self._no_chunk(reader.data[:reader.length], reason) from reason
         if chunk is not None:
             self._coerced += 1
         return chunk

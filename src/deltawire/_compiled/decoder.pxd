@@ -51,7 +51,7 @@ cdef class StreamDecoder:
     cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1
     cdef int _decode(self, list chunks) except -1
     cdef PyObject *_typed(self) noexcept
-    cdef object _no_chunk(self, reason)
+    cdef object _no_chunk(self, bytes data, reason)
     cdef object _read_rest(self, list chunks)
 
 

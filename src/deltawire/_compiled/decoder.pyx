@@ -327,7 +327,7 @@ cdef class StreamDecoder:
             except (DeltawireError, MemoryError):
                 raise
             except Exception as refusal:  # msgspec's own, and whatever a user's hook raises
-                raise self._no_chunk(refusal) from refusal
+                raise self._no_chunk(reader.data[:reader.length], refusal) from refusal
         value = owned(decoded)
         if self._stencils is not None:
             self._stencils.learn(reader.data, reader.length, value)
@@ -351,10 +351,9 @@ cdef class StreamDecoder:
         Py_DECREF(<object>copy)
         return value
 
-    cdef object _no_chunk(self, reason):
-        cdef EventReader reader = self._reader
+    cdef object _no_chunk(self, bytes data, reason):
         index = self._events - 1
-        return ChunkDecodeError(f"event {index}: {reason}", payload=reader.data[:reader.length], event_index=index)
+        return ChunkDecodeError(f"event {index}: {reason}", payload=data, event_index=index)
 
     def finish(self):
         """End the stream and say how it ended; a second call says the same.

@@ -25,6 +25,7 @@ cdef class Stencil:
     cdef Span spans[MOST_SLOTS]  # what the slots held at the last match
     cdef Node root              # builds the value; None until a second payload has shown what varies
     cdef Shortcut shortcut      # what readers take that want no value; None until one asks
+    cdef Node model             # builds a client library's model; None until one asks
 
     cdef bytes _payload
     cdef const char *_data
