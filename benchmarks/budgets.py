@@ -70,6 +70,8 @@ def main() -> int:
     if "events, httpx-sse" in best:
         pure = best[OURS.format("events", "pure")] / best["events, httpx-sse"]
         budgets.append(("events, pure twin", pure, 1, 0.5, "of httpx-sse"))
+    if (models := OURS.format("typed", "compiled") + ", into openai's models") in best:
+        budgets.append(("openai's models", best[models] / unit, 2.5, 1.2, "M"))
     for name, seconds in best.items():
         print(f"{name:50} {seconds * 1e9:8.0f} ns   {seconds / unit:6.2f} M")
     print()

@@ -8,6 +8,7 @@ stream is complete.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
@@ -30,10 +31,19 @@ def drain(response: Any, reads: Iterator[bytes]) -> None:
 
 async def adrain(response: Any, reads: AsyncIterator[bytes]) -> None:
     """Do as `drain` does, for an async client: httpx or httpx2 over HTTP/1.1, or aiohttp."""
-    with suppress(Exception), _bounded(response, _impatient_async) as left:
-        size = 0
-        while left() > 0 and size <= MOST_BYTES:
-            size += len(await anext(reads))
+    if hasattr(response, "status") and hasattr(getattr(response, "content", None), "iter_any"):  # aiohttp
+        with suppress(Exception):
+            async with sys.modules["asyncio"].timeout(MOST_SECONDS):  # which runs it, and is not imported here
+                await _adrain(reads, lambda: MOST_SECONDS)
+    else:
+        with suppress(Exception), _bounded(response, _impatient_async) as left:
+            await _adrain(reads, left)
+
+
+async def _adrain(reads: AsyncIterator[bytes], left: Callable[[], float]) -> None:
+    size = 0
+    while left() > 0 and size <= MOST_BYTES:
+        size += len(await anext(reads))
 
 
 @contextmanager

@@ -76,6 +76,25 @@ class UpstreamError(DeltawireError):
         super().__init__(f"upstream error{code}: {_text(body) if self.message is None else self.message}")
 
 
+class ResponseError(UpstreamError):
+    """The server answered with something else than an event stream.
+
+    Attributes:
+        status: the HTTP status, None where there is none.
+        content_type: as it came, "" for none.
+        body: the `error` member of a JSON body, or else the whole body: decoded JSON, or
+            text; of a long one the first 64 KiB.
+    """
+
+    def __init__(self, body: Any, *, status: int | None = None, content_type: str = "") -> None:
+        super().__init__(body)
+        self.status = status
+        self.content_type = content_type
+        shown = _text(body) if self.message is None else self.message
+        shown = shown if len(shown) <= 500 else shown[:500] + "…"
+        self.args = (f"HTTP status {status}, content type {content_type!r}, an event stream expected: {shown}",)
+
+
 class TruncatedStreamError(DeltawireError):
     """A stream ended before it was complete.
 

@@ -1,11 +1,13 @@
 """Iterating over a source of bytes: events and chunks as they come.
 
 Each function returns an iterator object. It raises a fault right after the chunks before
-it, and closes the source at the end, on a fault, and on `close()`.
+it, and closes the source at the end, on a fault, on `close()` and when it is dropped.
+A source is an iterable of reads, or a response of an HTTP client (see `sources`).
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, ExitStack, suppress
 from types import TracebackType
@@ -15,6 +17,7 @@ from .accumulator import CompletionAccumulator
 from .chunks import ChatCompletionChunk
 from .completion import ChatCompletion
 from .decoder import ChunkDecoder, TextDecoder
+from .draining import adrain, drain
 from .errors import DeltawireError, TruncatedStreamError
 from .events import EventParser, ServerSentEvent
 from .limits import DEFAULT_LIMITS, Limits
@@ -80,43 +83,88 @@ class _Accumulating:
         return []
 
 
-class Stream(Generic[T]):
-    """Iterates over what a reader makes of a source.
+class _Source:
+    """What a stream reads: open until it is closed, once, with what iterates over it."""
 
-    Attributes:
-        end: how the stream ended; None while it is open, and after a fault.
-    """
+    end: StreamEnd | None = None
 
-    def __init__(self, source: ByteSource, reader: Reader[T]) -> None:
-        self.end: StreamEnd | None = None
-        self._reader = reader
-        self._reads = iter(reads(source))
-        self._open: list[Any] = [source] if self._reads is source else [source, self._reads]
-        self._items = self._read(self._reads)
+    def __init__(self, source: Any, iterator: Any) -> None:
+        self.reads = iterator
+        self.response = source
+        self._open = [source] if iterator is source else [source, iterator]
 
-    def _read(self, source: Any) -> Generator[T, None, None]:
-        reader = self._reader
-        try:
-            for data in source:
-                yield from reader.feed(data)
-                if reader.error is not None:
-                    raise reader.error
-                if reader.done:
-                    break
-            try:
-                self.end = reader.finish()
-            except DeltawireError as error:
-                yield from error.chunks
-                raise
-            yield from self.end.chunks
-        finally:
-            self._close_source()
-
-    def _close_source(self) -> None:
-        """Close the source, and what iterates over it, once."""
+    def close(self) -> None:
         with ExitStack() as stack:
             while self._open:
                 stack.callback(close, self._open.pop(0))
+
+    async def aclose(self) -> None:
+        async with AsyncExitStack() as stack:
+            while self._open:
+                stack.push_async_callback(aclose, self._open.pop(0))
+
+
+# The generators know no stream: one that is dropped is then closed at once, not when the
+# collector finds the cycle. Their first value says that they run, so that they are closed
+# though they be dropped unread.
+
+
+def _read(source: _Source, reader: Reader[T]) -> Generator[T, None, None]:
+    try:
+        yield None  # type: ignore[misc]
+        for data in source.reads:
+            yield from reader.feed(data)
+            if reader.error is not None:
+                raise reader.error
+            if reader.done:
+                drain(source.response, source.reads)
+                break
+        try:
+            source.end = reader.finish()
+        except DeltawireError as error:
+            yield from error.chunks
+            raise
+        yield from source.end.chunks
+    finally:
+        source.close()
+
+
+async def _aread(source: _Source, reader: Reader[T], begun: bool) -> AsyncGenerator[T, None]:
+    try:
+        if begun:
+            yield None  # type: ignore[misc]
+        async for data in source.reads:
+            for item in reader.feed(data):
+                yield item
+            if reader.error is not None:
+                raise reader.error
+            if reader.done:
+                await adrain(source.response, source.reads)
+                break
+        try:
+            source.end = reader.finish()
+        except DeltawireError as error:
+            for item in error.chunks:
+                yield item
+            raise
+        for item in source.end.chunks:
+            yield item
+    finally:
+        await source.aclose()
+
+
+class Stream(Generic[T]):
+    """Iterates over what a reader makes of a source, which is closed when the stream is dropped, too."""
+
+    def __init__(self, source: ByteSource, reader: Reader[T]) -> None:
+        self._source = _Source(source, iter(reads(source)))
+        self._items = _read(self._source, reader)
+        next(self._items)
+
+    @property
+    def end(self) -> StreamEnd | None:
+        """How the stream ended; None while it is open, and after a fault."""
+        return self._source.end
 
     def __iter__(self) -> Generator[T, None, None]:
         # The generator itself: a for loop then runs without a call for each item.
@@ -129,8 +177,8 @@ class Stream(Generic[T]):
         """Stop reading and close the source; nothing more is given. May be called twice."""
         try:
             self._items.close()
-        finally:  # a generator that never ran has no `finally`, and one that waits in another thread is not closed
-            self._close_source()
+        finally:  # a generator that waits in another thread is not closed
+            self._source.close()
 
     def __enter__(self) -> Self:
         return self
@@ -142,45 +190,21 @@ class Stream(Generic[T]):
 
 
 class AsyncStream(Generic[T]):
-    """Iterates over what a reader makes of an async source.
-
-    Attributes:
-        end: how the stream ended; None while it is open, and after a fault.
-    """
+    """Iterates over what a reader makes of an async source, which is closed when the stream is dropped, too."""
 
     def __init__(self, source: AsyncByteSource, reader: Reader[T]) -> None:
-        self.end: StreamEnd | None = None
-        self._reader = reader
-        self._reads = areads(source)
-        self._open: list[Any] = [source] if self._reads is source else [source, self._reads]
-        self._items = self._read(self._reads)
+        self._source = _Source(source, areads(source))
+        # An event loop is told of a generator when it first runs, and closes it when it is dropped.
+        begun = sys.get_asyncgen_hooks().firstiter is not None
+        self._items = _aread(self._source, reader, begun)
+        if begun:
+            with suppress(StopIteration):  # it yields without waiting
+                self._items.asend(None).send(None)
 
-    async def _read(self, source: Any) -> AsyncGenerator[T, None]:
-        reader = self._reader
-        try:
-            async for data in source:
-                for item in reader.feed(data):
-                    yield item
-                if reader.error is not None:
-                    raise reader.error
-                if reader.done:
-                    break
-            try:
-                self.end = reader.finish()
-            except DeltawireError as error:
-                for item in error.chunks:
-                    yield item
-                raise
-            for item in self.end.chunks:
-                yield item
-        finally:
-            await self._aclose_source()
-
-    async def _aclose_source(self) -> None:
-        """Close the source, and what iterates over it, once."""
-        async with AsyncExitStack() as stack:
-            while self._open:
-                stack.push_async_callback(aclose, self._open.pop(0))
+    @property
+    def end(self) -> StreamEnd | None:
+        """How the stream ended; None while it is open, and after a fault."""
+        return self._source.end
 
     def __aiter__(self) -> AsyncGenerator[T, None]:
         return self._items
@@ -192,8 +216,8 @@ class AsyncStream(Generic[T]):
         """Stop reading and close the source; nothing more is given. May be called twice."""
         try:
             await self._items.aclose()
-        finally:  # as in `Stream.close`
-            await self._aclose_source()
+        finally:  # as in `Stream.close`, and one that never ran has no `finally`
+            await self._source.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -212,7 +236,7 @@ def iter_chunks(source: ByteSource, *, type: Any = ChatCompletionChunk, limits: 
     """Iterate over the chunks of a chat completion stream.
 
     Args:
-        source: any iterable of bytes-like reads; bytes are one read.
+        source: a response of an HTTP client, or any iterable of bytes-like reads; bytes are one read.
         type: `ChatCompletionChunk`, or a subclass of it.
         limits: as for `ChunkDecoder`.
 
@@ -237,7 +261,7 @@ def iter_text(source: ByteSource, *, limits: Limits = DEFAULT_LIMITS) -> Stream[
     """Iterate over the text of a chat completion stream: the pieces of choice 0 that are not empty.
 
     Args:
-        source: any iterable of bytes-like reads; bytes are one read.
+        source: a response of an HTTP client, or any iterable of bytes-like reads; bytes are one read.
         limits: as for `TextDecoder`.
 
     It raises what `iter_chunks` raises.
@@ -254,7 +278,7 @@ def iter_events(source: ByteSource, *, limits: Limits = DEFAULT_LIMITS) -> Strea
     """Iterate over the events of an event stream, of any protocol.
 
     Args:
-        source: any iterable of bytes-like reads; bytes are one read.
+        source: a response of an HTTP client, or any iterable of bytes-like reads; bytes are one read.
         limits: as for `EventParser`.
     """
     return Stream(source, _EventReader(limits))
@@ -284,7 +308,7 @@ def accumulate(source: ByteSource, *, allow_truncated: bool = False, limits: Lim
     """Read a chat completion stream to its end and return the completion.
 
     Args:
-        source: any iterable of bytes-like reads; bytes are one read.
+        source: a response of an HTTP client, or any iterable of bytes-like reads; bytes are one read.
         allow_truncated: return what has come of a stream that did not end complete.
         limits: as for `CompletionAccumulator`.
 

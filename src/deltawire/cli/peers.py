@@ -6,6 +6,7 @@ installed are left out.
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -115,12 +116,14 @@ def contenders() -> Iterator[Contender]:
     yield from _completions_of_peers()
 
 
-def _deltawire(group: str, module: str, name: str, answer: Callable[[Any], object]) -> Iterator[Contender]:
+def _deltawire(
+    group: str, module: str, name: str, answer: Callable[[Any], object], *arguments: Any, into: str = ""
+) -> Iterator[Contender]:
     for twin in ("compiled", "pure"):
         if find_spec(f"deltawire._{twin}.{module}"):
-            kind = getattr(import_module(f"deltawire._{twin}.{module}"), name)
-            new = _folding if group == "accumulate" else _feeding
-            yield Contender(group, f"deltawire, {twin}", new(kind), answer)
+            kind = partial(getattr(import_module(f"deltawire._{twin}.{module}"), name), *arguments)
+            new = _folding if group == "accumulate" else _counting if into else _feeding
+            yield Contender(group, f"deltawire, {twin}{into}", new(kind), answer)
 
 
 def _feeding(kind: Callable[[], Any]) -> New:
@@ -130,6 +133,16 @@ def _feeding(kind: Callable[[], Any]) -> New:
         for data in reads:
             items += reader.feed(data)
         return items
+
+    return lambda stream, reads: lambda: run(reads)
+
+
+def _counting(kind: Callable[[], Any]) -> New:
+    """Return what drops each read's items at once, as who iterates does: the collector looks at those that are kept."""
+
+    def run(reads: list[bytes]) -> int:
+        reader = kind()
+        return sum(len(reader.feed(data)) for data in reads)
 
     return lambda stream, reads: lambda: run(reads)
 
@@ -240,6 +253,9 @@ def _values_of_peers() -> Iterator[Contender]:
         yield Contender("typed", f"{name} + json", new, len, slow=True)
     if find_spec("openai"):
         yield Contender("typed", "openai's decoder + json + chunk model", _openai_run(list), len, slow=True)
+        models = import_module("deltawire.integrations.openai.models")
+        arguments = models.chunk_model(), models.construct
+        yield from _deltawire("typed", "models", "ModelDecoder", int, *arguments, into=", into openai's models")
 
 
 def _completions_of_peers() -> Iterator[Contender]:
