@@ -286,7 +286,7 @@ class ReplayServer:
         self.delay = delay
         self.closing = threading.Event()
         self.requests: list[dict[str, Any]] = []
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._http = _Server(("127.0.0.1", 0), _handler_of(self))
         self.url = f"http://127.0.0.1:{self._http.server_port}"
         self.base_url = f"{self.url}/v1"
         # The poll interval bounds how long `close` waits.
@@ -303,6 +303,10 @@ class ReplayServer:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 1024  # five, as it would be, are few for who opens many streams at once
 
 
 def _handler_of(replay: ReplayServer) -> type[BaseHTTPRequestHandler]:
