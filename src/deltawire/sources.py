@@ -1,9 +1,9 @@
 """Where bytes come from: iterables of reads, and the responses of HTTP clients.
 
 A response is told by what it has, so that no client is imported: those of httpx, httpx2,
-requests, urllib3, `http.client` and aiohttp. Its reads are taken as they come from the
-connection, its content encoding undone by the client, and its status and content type
-are looked at before the first of them.
+requests, urllib3, `http.client` and aiohttp, or one in a library's stream. Its reads are
+taken as they come from the connection, its content encoding undone by the client, and
+its status and content type are looked at before the first of them.
 """
 
 import inspect
@@ -35,6 +35,14 @@ class HttpxResponse(Protocol):
         """Do so for an async client."""
 
 
+class LibraryStream(Protocol):
+    """A stream that a client library makes of such a response, and from which nothing was read: openai's, say."""
+
+    @property
+    def response(self) -> HttpxResponse:
+        """The response."""
+
+
 class AiohttpResponse(Protocol):
     """A response of aiohttp."""
 
@@ -47,8 +55,8 @@ class AiohttpResponse(Protocol):
         """The body."""
 
 
-ByteSource = Iterable[bytes] | bytes | bytearray | memoryview | HttpxResponse
-AsyncByteSource = AsyncIterable[bytes] | HttpxResponse | AiohttpResponse
+ByteSource = Iterable[bytes] | bytes | bytearray | memoryview | HttpxResponse | LibraryStream
+AsyncByteSource = AsyncIterable[bytes] | HttpxResponse | LibraryStream | AiohttpResponse
 
 
 def reads(source: ByteSource) -> Iterator[bytes]:
@@ -61,9 +69,10 @@ def reads(source: ByteSource) -> Iterator[bytes]:
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return iter((bytes(source),))
-    pieces = _pieces(source)
+    response = response_of(source)
+    pieces = _pieces(response)
     if pieces is not None:
-        return _checked(source, pieces)
+        return _checked(response, pieces)
     if isinstance(source, str) or not isinstance(source, Iterable):
         raise TypeError(f"an iterable of bytes is required, not {type(source).__name__!r}")
     return iter(source)
@@ -75,9 +84,10 @@ def areads(source: AsyncByteSource) -> AsyncIterator[bytes]:
     Raises:
         TypeError: it is not an async iterable.
     """
-    pieces = _async_pieces(source)
+    response = response_of(source)
+    pieces = _async_pieces(response)
     if pieces is not None:
-        return _achecked(source, pieces)
+        return _achecked(response, pieces)
     if not isinstance(source, AsyncIterable):
         raise TypeError(f"an async iterable of bytes is required, not {type(source).__name__!r}")
     return aiter(source)
@@ -96,6 +106,12 @@ async def aclose(source: Any) -> None:
         result = method()
         if inspect.isawaitable(result):
             await result
+
+
+def response_of(source: Any) -> Any:
+    """Return the response of a client library's stream, which is closed in its place; else the source."""
+    response = getattr(source, "response", None)
+    return response if hasattr(response, "iter_bytes") else source
 
 
 # --- responses ------------------------------------------------------------------------

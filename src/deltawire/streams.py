@@ -22,7 +22,7 @@ from .errors import DeltawireError, TruncatedStreamError
 from .events import EventParser, ServerSentEvent
 from .limits import DEFAULT_LIMITS, Limits
 from .records import StreamEnd
-from .sources import AsyncByteSource, ByteSource, aclose, areads, close, reads
+from .sources import AsyncByteSource, ByteSource, aclose, areads, close, reads, response_of
 
 T = TypeVar("T")
 ChunkT = TypeVar("ChunkT", bound=ChatCompletionChunk)
@@ -90,7 +90,7 @@ class _Source:
 
     def __init__(self, source: Any, iterator: Any) -> None:
         self.reads = iterator
-        self.response = source
+        self.response = response_of(source)
         self._open = [source] if iterator is source else [source, iterator]
 
     def close(self) -> None:

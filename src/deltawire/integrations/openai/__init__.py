@@ -38,5 +38,5 @@ def chunks(stream: Any) -> Any:
     response at the end, on a fault and on `close()`.
     """
     if isinstance(stream, openai.AsyncStream):
-        return aiter_chunks(stream.response)
-    return iter_chunks(stream.response)
+        return aiter_chunks(stream)
+    return iter_chunks(stream)
