@@ -12,8 +12,6 @@ cdef class ChatReader(StreamDecoder):
     cdef object _open_index     # a choice seen that has not finished
 
     cdef int _give(self, chunk, list items) except -1
-    cdef int _take_chunk(self, chunk, list chunks) except -1
-    cdef object _coerce(self)
     cdef int _note_choices(self, chunk) except -1
     cdef int _learn_choice(self, choice) except -1
     cdef int _note_shortcuts(self, list choices, Stencil stencil) except -1

@@ -3,15 +3,15 @@
 cimport cython
 from cpython.object cimport PyObject, PyObject_IsTrue, Py_TYPE, PyTypeObject
 
-from .decoder cimport StreamDecoder, is_space, owned, reraise
+from .decoder cimport StreamDecoder
 from .events cimport EventReader
 from .shortcut cimport ChoiceShortcut
 from .stencil cimport Stencil, verifying
 from .structs cimport member, offset_of
 
 from ..chunks import ChatCompletionChunk, text_of
-from ..coerce import NotAChunk, coerce, error_body
-from ..errors import DeltawireError, LimitExceededError, UpstreamError
+from ..coerce import NotAChunk, coerce
+from ..errors import LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS
 from .stencil import check_same
 
@@ -22,7 +22,7 @@ _Class = type
 cdef class ChatReader(StreamDecoder):
     """Reads a chat completion stream; what comes of its chunks is for the classes below it."""
 
-    _error_lines = True
+    _tolerant = True
 
     def __init__(self, type=ChatCompletionChunk, *, limits=DEFAULT_LIMITS):
         if not (isinstance(type, _Class) and issubclass(type, ChatCompletionChunk)):
@@ -37,58 +37,29 @@ cdef class ChatReader(StreamDecoder):
         super().reset()
         self._open_index = ...
 
-    cdef int _decode(self, list chunks) except -1:
-        cdef EventReader reader = self._reader
-        cdef const char *start = reader.data
-        cdef const char *end = start + reader.length
-        cdef PyObject *decoded
-        if reader.is_error:
-            raise UpstreamError(error_body(start[:reader.length]), event_index=self._events - 1)
-        while start < end and is_space(start[0]):
-            start += 1
-        if start == end:
-            return 0
-        if self._stencils is not None and self._matches(chunks):
-            return 0
-        decoded = self._typed()
-        if decoded is NULL:
-            try:
-                reraise()
-            except (DeltawireError, MemoryError):
-                raise
-            except Exception:  # msgspec's own, and whatever a user's __post_init__ raises
-                chunk = self._coerce()
-            if chunk is None:
-                return 0
-        else:
-            chunk = owned(decoded)
-            if self._stencils is not None:
-                self._stencils.learn(reader.data, reader.length, chunk)
-        return self._take_chunk(chunk, chunks)
-
     cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1:
         cdef list choices = self._stencils.choices(stencil)
         chunk = self._stencils.build(stencil, data, length)
         if choices is None:
-            return self._take_chunk(chunk, chunks)
+            return self._take_value(chunk, data, length, chunks)
         self._chunks += 1
         self._give(chunk, chunks)
         return self._note_shortcuts(choices, stencil)
 
-    cdef int _take_chunk(self, chunk, list chunks) except -1:
+    cdef int _take_value(self, value, const char *data, Py_ssize_t length, list chunks) except -1:
         """Count a chunk and give it, or raise the error that it bears."""
-        cdef PyObject *fault = member(chunk, self._error_offset)
+        cdef PyObject *fault = member(value, self._error_offset)
         if fault is not <PyObject *>None and PyObject_IsTrue(<object>fault):
-            raise UpstreamError(<object>fault, chunk=chunk, event_index=self._events - 1)
+            raise UpstreamError(<object>fault, chunk=value, event_index=self._events - 1)
         self._chunks += 1
-        self._give(chunk, chunks)
-        return self._note_choices(chunk)
+        self._give(value, chunks)
+        return self._note_choices(value)
 
     cdef int _give(self, chunk, list items) except -1:
         """Put what is to be given for `chunk` behind the other `items`."""
         raise NotImplementedError
 
-    cdef object _coerce(self):
+    cdef object _refused(self, refusal):
         """Return the chunk, brought to the type; None for `null`."""
         cdef EventReader reader = self._reader
         try:

@@ -1,5 +1,4 @@
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF
 
 from .events cimport EventReader, Found
 from .stencil cimport Stencil, Stencils
@@ -21,6 +20,7 @@ cdef class StreamDecoder:
     cdef object _limits
     cdef bytes _sentinel
     cdef bint _braced           # the sentinel begins as an object does
+    cdef bint _tolerates
     cdef bint _reading
 
     cdef Stencils _stencils     # None where there are none
@@ -50,20 +50,12 @@ cdef class StreamDecoder:
     cdef bint _matches(self, list chunks) except -1
     cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1
     cdef int _decode(self, list chunks) except -1
+    cdef object _refused(self, refusal)
+    cdef int _take_value(self, value, const char *data, Py_ssize_t length, list chunks) except -1
     cdef PyObject *_typed(self) noexcept
     cdef object _no_chunk(self, bytes data, reason)
     cdef object _read_rest(self, list chunks)
 
 
-cdef int reraise() except -1
-
-
 cdef inline bint is_space(char byte) noexcept:
     return byte == c" " or byte == c"\t" or byte == c"\r" or byte == c"\n"
-
-
-cdef inline object owned(PyObject *value):
-    """Take over a reference."""
-    held = <object>value
-    Py_DECREF(held)
-    return held

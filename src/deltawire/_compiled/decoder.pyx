@@ -93,7 +93,7 @@ cdef class StreamDecoder:
             what follows is not decoded. None where the protocol has no such thing.
     """
 
-    _error_lines = False  # whether an `error: {…}` line is a fault
+    _tolerant = False  # errors come in the stream, in each of their shapes, and events without data are skipped
 
     def __class_getitem__(cls, item):
         return cls  # for annotations that run
@@ -117,7 +117,8 @@ cdef class StreamDecoder:
         """Forget everything read, as if newly made."""
         self._enter("reset")
         self._reading = False
-        self._reader = EventReader(self._limits, error_lines=self._error_lines)
+        self._tolerates = self._tolerant
+        self._reader = EventReader(self._limits, error_lines=self._tolerates)
         # A sentinel that is an object could be taken for a payload.
         self._stencils = None if self._braced or not self._borrows else stencils_for(self._decoder)
         self._missed = NULL
@@ -292,6 +293,11 @@ cdef class StreamDecoder:
                 if memcmp(start, PyBytes_AS_STRING(self._sentinel), end - start) == 0:
                     self._done = True
                     return 0
+        if self._tolerates:
+            if reader.is_error:
+                raise UpstreamError(error_body(reader.data[:reader.length]), event_index=self._events - 1)
+            if start == end:
+                return 0
         return self._decode(chunks)
 
     cdef bint _matches(self, list chunks) except -1:
@@ -327,10 +333,22 @@ cdef class StreamDecoder:
             except (DeltawireError, MemoryError):
                 raise
             except Exception as refusal:  # msgspec's own, and whatever a user's hook raises
-                raise self._no_chunk(reader.data[:reader.length], refusal) from refusal
-        value = owned(decoded)
-        if self._stencils is not None:
-            self._stencils.learn(reader.data, reader.length, value)
+                value = self._refused(refusal)
+            if value is None:
+                return 0
+        else:
+            value = <object>decoded
+            Py_DECREF(value)
+            if self._stencils is not None:
+                self._stencils.learn(reader.data, reader.length, value)
+        return self._take_value(value, reader.data, reader.length, chunks)
+
+    cdef object _refused(self, refusal):
+        """Return what to take in place of what msgspec refuses, None for nothing; or raise."""
+        raise self._no_chunk(self._reader.data[:self._reader.length], refusal) from refusal
+
+    cdef int _take_value(self, value, const char *data, Py_ssize_t length, list chunks) except -1:
+        """Hand out what the payload at `data` was decoded to."""
         chunks.append(value)
         self._chunks += 1
         return 0

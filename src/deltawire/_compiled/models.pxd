@@ -50,6 +50,4 @@ cdef class ModelDecoder(StreamDecoder):
     cdef Table _table
     cdef object _construct      # the library's own way
 
-    cdef int _take_value(self, value, const char *data, Py_ssize_t length, list chunks) except -1
     cdef object _built(self, value, const char *data, Py_ssize_t length)
-    cdef object _loads(self)

@@ -6,7 +6,7 @@ from cpython.object cimport PyObject
 from cpython.set cimport PySet_Add
 
 from .building cimport Constant, DictNode, IntegerSlot, ListNode, Node, StringSlot
-from .decoder cimport StreamDecoder, is_space, owned, reraise
+from .decoder cimport StreamDecoder
 from .events cimport EventReader
 from .stencil cimport Stencil, verifying
 from .structs cimport blank, offset_of, put
@@ -21,8 +21,7 @@ cdef extern from "Python.h":
 
 import json
 
-from ..coerce import error_body
-from ..errors import DeltawireError, UpstreamError
+from ..errors import UpstreamError
 from ..limits import DEFAULT_LIMITS
 from ..models import NotCovered
 from .stencil import check_same
@@ -282,41 +281,12 @@ cdef class ModelDecoder(StreamDecoder):
         limits: as for `StreamDecoder`.
     """
 
-    _error_lines = True
+    _tolerant = True
 
     def __init__(self, model, construct, *, limits=DEFAULT_LIMITS):
         super().__init__(dict, limits=limits)
         self._table = Table(model)
         self._construct = construct
-
-    cdef int _decode(self, list chunks) except -1:
-        cdef EventReader reader = self._reader
-        cdef const char *start = reader.data
-        cdef const char *end = start + reader.length
-        cdef PyObject *decoded
-        if reader.is_error:
-            raise UpstreamError(error_body(start[:reader.length]), event_index=self._events - 1)
-        while start < end and is_space(start[0]):
-            start += 1
-        if start == end:
-            return 0
-        if self._stencils is not None and self._matches(chunks):
-            return 0
-        decoded = self._typed()
-        if decoded is NULL:
-            try:
-                reraise()
-            except (DeltawireError, MemoryError):
-                raise
-            except Exception:  # msgspec's own
-                value = self._loads()
-            if value is None:
-                return 0
-        else:
-            value = owned(decoded)
-            if self._stencils is not None:
-                self._stencils.learn(reader.data, reader.length, value)
-        return self._take_value(value, reader.data, reader.length, chunks)
 
     cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1:
         if stencil.model is None:
@@ -333,16 +303,14 @@ cdef class ModelDecoder(StreamDecoder):
         return 0
 
     cdef int _take_value(self, value, const char *data, Py_ssize_t length, list chunks) except -1:
-        """Give the model of the payload at `data`, or raise the error that it bears."""
+        """Give the model of a payload, or raise the error that it bears."""
         if isinstance(value, dict):
             error = (<dict>value).get("error")
             if error:
                 raise UpstreamError(error, event_index=self._events - 1)
-        chunks.append(self._built(value, data, length))
-        self._chunks += 1
-        return 0
+        return StreamDecoder._take_value(self, self._built(value, data, length), data, length, chunks)
 
-    cdef object _loads(self):
+    cdef object _refused(self, refusal):
         """Return the payload as `json.loads` reads it; None for `null`, and for `[DONE]` with more behind it."""
         cdef EventReader reader = self._reader
         text = reader.data[:reader.length].decode(errors="replace")

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any, TypeVar, final, overload
 
 from ..chunks import ChatCompletionChunk, text_of
-from ..coerce import NotAChunk, coerce, error_body
+from ..coerce import NotAChunk, coerce
 from ..errors import ChunkDecodeError, LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS, Limits
-from .decoder import WHITE_SPACE, StreamDecoder
+from .decoder import StreamDecoder
 
 T = TypeVar("T")
 ChunkT = TypeVar("ChunkT", bound=ChatCompletionChunk)
@@ -27,7 +27,7 @@ _NO_REASON = (None, "", "null")
 class ChatReader(StreamDecoder[T]):
     """Reads a chat completion stream; what comes of its chunks is for the classes below it."""
 
-    _error_lines = True
+    _tolerant = True
 
     def __init__(self, type: type[Any] = ChatCompletionChunk, *, limits: Limits = DEFAULT_LIMITS) -> None:
         if not (isinstance(type, _Class) and issubclass(type, ChatCompletionChunk)):
@@ -35,23 +35,12 @@ class ChatReader(StreamDecoder[T]):
         self._type: Any = type
         super().__init__(type, limits=limits)
 
-    def _decode(self, name: bytes, data: bytes, chunks: list[T]) -> None:
-        if name == b"error":
-            raise UpstreamError(error_body(data), event_index=self._events - 1)
-        if not data.strip(WHITE_SPACE):
-            return
-        chunk: Any
-        try:
-            chunk = self._typed(data)
-        except ChunkDecodeError:
-            chunk = self._coerce(data)
-            if chunk is None:
-                return
-        if chunk.error:
-            raise UpstreamError(chunk.error, chunk=chunk, event_index=self._events - 1)
+    def _take_value(self, value: Any, data: bytes, chunks: list[T]) -> None:
+        if value.error:
+            raise UpstreamError(value.error, chunk=value, event_index=self._events - 1)
         self._chunks += 1
-        self._give(chunk, data, chunks)
-        self._note_choices(chunk)
+        self._give(value, data, chunks)
+        self._note_choices(value)
 
     def _give(self, chunk: Any, data: bytes, items: list[T]) -> None:
         """Put what is to be given for `chunk`, which `data` was decoded to, behind the other `items`."""
@@ -73,7 +62,7 @@ class ChatReader(StreamDecoder[T]):
             raise LimitExceededError(f"{count} choices, at most {allowed} allowed", measured=count, allowed=allowed)
         self._finish_reasons[index] = None
 
-    def _coerce(self, data: bytes) -> Any:
+    def _refused(self, data: bytes, refusal: ChunkDecodeError) -> Any:
         """Return the chunk, brought to the type; None for `null`."""
         try:
             chunk = coerce(data, self._type)

@@ -38,7 +38,7 @@ class StreamDecoder(Generic[T]):
             what follows is not decoded. None where the protocol has no such thing.
     """
 
-    _error_lines = False  # whether an `error: {…}` line is a fault
+    _tolerant = False  # errors come in the stream, in each of their shapes, and events without data are skipped
 
     @overload
     def __init__(self, type: type[T], *, limits: Limits = DEFAULT_LIMITS, done: bytes | None = b"[DONE]") -> None: ...
@@ -66,7 +66,7 @@ class StreamDecoder(Generic[T]):
         """Forget everything read, as if newly made."""
         self._enter("reset")
         self._reading = False
-        self._reader = EventReader(self._limits, error_lines=self._error_lines)
+        self._reader = EventReader(self._limits, error_lines=self._tolerant)
         # Reads that a fault has stopped, and the bytes they had: their rest comes first.
         self._held: deque[tuple[Iterator[Block], int]] = deque()
         self._waiting = 0  # bytes of those that are still to begin
@@ -204,11 +204,30 @@ class StreamDecoder(Generic[T]):
         self._events += 1
         if self._sentinel is not None and data.strip(WHITE_SPACE) == self._sentinel:
             self._done = True
-        else:
-            self._decode(name, data, chunks)
+        elif not self._tolerant:
+            self._decode(data, chunks)
+        elif name == b"error":
+            raise UpstreamError(error_body(data), event_index=self._events - 1)
+        elif data.strip(WHITE_SPACE):
+            self._decode(data, chunks)
 
-    def _decode(self, name: bytes, data: bytes, chunks: list[T]) -> None:
-        chunks.append(self._typed(data))
+    def _decode(self, data: bytes, chunks: list[T]) -> None:
+        value: Any
+        try:
+            value = self._typed(data)
+        except ChunkDecodeError as refusal:
+            value = self._refused(data, refusal)
+            if value is None:
+                return
+        self._take_value(value, data, chunks)
+
+    def _refused(self, data: bytes, refusal: ChunkDecodeError) -> Any:
+        """Return what to take in place of what msgspec refuses, None for nothing; or raise."""
+        raise refusal
+
+    def _take_value(self, value: Any, data: bytes, chunks: list[T]) -> None:
+        """Hand out what `data` was decoded to."""
+        chunks.append(value)
         self._chunks += 1
 
     def _typed(self, data: bytes) -> T:

@@ -11,11 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar, final
 
-from ..coerce import error_body
 from ..errors import ChunkDecodeError, UpstreamError
 from ..limits import DEFAULT_LIMITS, Limits
 from ..models import Field, Fit, Kind, Model, NotCovered, Value
-from .decoder import WHITE_SPACE, StreamDecoder
+from .decoder import StreamDecoder
 
 T = TypeVar("T")
 
@@ -119,31 +118,19 @@ class ModelDecoder(StreamDecoder[T]):
         limits: as for `StreamDecoder`.
     """
 
-    _error_lines = True
+    _tolerant = True
 
     def __init__(self, model: Model, construct: Callable[[Any], T], *, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(dict, limits=limits)
         self._model = model
         self._construct = construct
 
-    def _decode(self, name: bytes, data: bytes, chunks: list[T]) -> None:
-        if name == b"error":
-            raise UpstreamError(error_body(data), event_index=self._events - 1)
-        if not data.strip(WHITE_SPACE):
-            return
-        value: Any
-        try:
-            value = self._typed(data)
-        except ChunkDecodeError:
-            value = self._loads(data)
-            if value is None:
-                return
+    def _take_value(self, value: Any, data: bytes, chunks: list[T]) -> None:
         if isinstance(value, dict) and value.get("error"):
             raise UpstreamError(value["error"], event_index=self._events - 1)
-        chunks.append(self._built(value, data))
-        self._chunks += 1
+        super()._take_value(self._built(value, data), data, chunks)
 
-    def _loads(self, data: bytes) -> Any:
+    def _refused(self, data: bytes, refusal: ChunkDecodeError) -> Any:
         """Return the payload as `json.loads` reads it; None for `null`, and for `[DONE]` with more behind it."""
         text = data.decode(errors="replace")
         if text.startswith("[DONE]"):
