@@ -95,7 +95,9 @@ async def aread(module: ModuleType, **options: Any) -> Read:
 
 def read_from(module: ModuleType, base_url: str, asynchronous: bool = False, **options: Any) -> Read:
     """Return what the chat stream of a server gives to a client of `module`."""
-    options["base_url"] = base_url
+    kind = http.AsyncClient if asynchronous else http.Client
+    # Without certificates, which take longer to load than most streams to read.
+    options |= {"base_url": base_url, "http_client": kind(verify=False, timeout=options.get("timeout", 5))}
     return asyncio.run(aread(module, **options)) if asynchronous else read(module, **options)
 
 
@@ -113,15 +115,19 @@ def read_bytes(module: ModuleType, *reads: bytes, asynchronous: bool = False, **
 def anatomy(value: Any) -> Any:
     """Return all that can be told about a value, as something that `==` compares: types, order, NaN."""
     kind = type(value)
+    if kind is dict:
+        return kind, [(key, anatomy(member)) for key, member in value.items()]
+    if kind is list:
+        return kind, list(map(anatomy, value))
+    if kind is set:
+        return kind, frozenset(value)
+    if kind is float:
+        return kind, repr(value)
     if isinstance(value, BaseModel):
-        fields = value.model_fields_set
-        private = value.__pydantic_private__
-        return kind, anatomy(value.__dict__), type(fields), frozenset(fields), anatomy(value.model_extra), private
-    if isinstance(value, dict):
-        return kind, [(type(key), key, anatomy(member)) for key, member in value.items()]
-    if isinstance(value, list):
-        return kind, [anatomy(item) for item in value]
-    return kind, repr(value) if isinstance(value, float) else value
+        # A payload may have members of these names, too.
+        slots = [value.__dict__, value.__pydantic_fields_set__, value.__pydantic_extra__, value.__pydantic_private__]
+        return kind, list(map(anatomy, slots))
+    return kind, value
 
 
 def outcome(function: Callable[[], Any]) -> Any:
@@ -129,7 +135,7 @@ def outcome(function: Callable[[], Any]) -> Any:
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
-            value = anatomy(function())
+            value = repr(function())
         except Exception as error:  # noqa: BLE001
             value = type(error), str(error)
     return value, [str(warning.message) for warning in warned]
