@@ -25,7 +25,7 @@ cdef class Shape:
     """What a Struct is made of, looked up once for each type."""
     cdef object type
     cdef tuple names            # of the members
-    cdef tuple defaults         # shared; _NO_DEFAULT where there is none
+    cdef tuple defaults         # shared; NODEFAULT where there is none
     cdef tuple factories        # NODEFAULT where there is none
     cdef tuple infos            # the members' types
     cdef dict places            # by the name that is sent

@@ -13,18 +13,12 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.limits cimport LLONG_MAX
 from libc.string cimport memchr, memcmp
 
-from .scan cimport append, empty, find, free
+from .scan cimport NO_LIMIT, append, empty, find, free
 from .structs cimport blank, offset_of, put
 
 from ..errors import ConcurrentFeedError, LimitExceededError
 from ..limits import DEFAULT_LIMITS
 from ..records import ServerSentEvent
-
-cdef extern from *:
-    """
-    #define DELTAWIRE_NO_LIMIT PY_SSIZE_T_MAX
-    """
-    Py_ssize_t NO_LIMIT "DELTAWIRE_NO_LIMIT"
 
 # Bytes a block first takes, and those it may keep between events. Small, for a server
 # holds a decoder for each of its streams.

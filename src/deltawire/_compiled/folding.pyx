@@ -5,10 +5,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM
 from cpython.object cimport PyObject, Py_TYPE, PyTypeObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8, PyUnicode_GET_LENGTH
-
 from libc.math cimport isfinite
 
-from .scan cimport append as append_to, free, reserve
+from .scan cimport NO_LIMIT, append as append_to, free, reserve
 from .tokens cimport ESCAPED, Span, unescaped
 from .structs cimport member as member_at, offset_of
 
@@ -19,12 +18,6 @@ import msgspec
 from .. import rules
 from ..errors import LimitExceededError
 from ..rules import MEMBER, NESTED, NOTHING, OUTPUT, PIECES
-
-cdef extern from *:
-    """
-    #define DELTAWIRE_NO_LIMIT PY_SSIZE_T_MAX
-    """
-    Py_ssize_t NO_LIMIT "DELTAWIRE_NO_LIMIT"
 
 # Bytes that a text or a list first takes.
 cdef Py_ssize_t _smallest = 128

@@ -3,6 +3,9 @@
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.string cimport memchr, memcpy
 
+cdef extern from "Python.h":
+    Py_ssize_t NO_LIMIT "PY_SSIZE_T_MAX"
+
 
 cdef inline const char *find(const char *pos, const char *end, char byte) noexcept nogil:
     """Return the first `byte` in `[pos, end)`, or `end` if there is none."""
