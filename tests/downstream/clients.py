@@ -30,6 +30,17 @@ SAMPLES = ["demo", "text", "escapes", "tools", "reasoning", "logprobs", "n4", "v
 _RANDOM = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
 
+# What LiteLLM does with either client: deprecated pydantic, and an event loop for its logging that it never closes.
+LITELLM_WARNINGS = [
+    pytest.mark.filterwarnings(f"ignore:{warning}")
+    for warning in (
+        "Item '.*' on TypedDict class .* is using the `ReadOnly` qualifier:UserWarning",
+        "Accessing the 'model_.*' attribute on the instance is deprecated",
+        "(?s).*unclosed event loop:pytest.PytestUnraisableExceptionWarning",
+        r"Exception ignored in. <socket.socket fd=\d+, family=1,:pytest.PytestUnraisableExceptionWarning",
+    )
+]
+
 # What ends a stream behind its first chunks.
 FAULTS = {
     "error": encode_event({"error": {"message": "overloaded", "code": "x"}}),
@@ -93,7 +104,7 @@ def given(way: Way, base_url: str, change: Callable[[Any], Any]) -> Outcome:
 
     try:
         asyncio.run(arun()) if inspect.isasyncgenfunction(way) else run()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (whatever a library raises is compared)
         return Outcome(items, type(error), str(error))
     return Outcome(items)
 

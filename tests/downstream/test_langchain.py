@@ -11,8 +11,8 @@ from ..corpus import body, is_chat, needs_corpus, streams
 from .clients import FAULTS, PASSED_OVER, SAMPLES, assert_stopped, both, broken, same, stream_of
 
 pytest.importorskip("langchain_openai")
-from langchain_openai import ChatOpenAI  # noqa: E402
-from pydantic import BaseModel  # noqa: E402
+from langchain_openai import ChatOpenAI
+from pydantic import BaseModel
 
 pytestmark = pytest.mark.downstream
 

@@ -7,17 +7,13 @@ from typing import Any
 import pytest
 
 from ..corpus import body, is_chat, needs_corpus, streams
-from .clients import FAULTS, SAMPLES, both, broken, same, stream_of
+from .clients import FAULTS, LITELLM_WARNINGS, SAMPLES, both, broken, same, stream_of
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # read when it is imported: prices from the package
 litellm = pytest.importorskip("litellm")
 litellm.suppress_debug_info = True
 
-pytestmark = [
-    pytest.mark.downstream,
-    pytest.mark.filterwarnings("ignore:Item '.*' on TypedDict class .* is using the `ReadOnly` qualifier:UserWarning"),
-    pytest.mark.filterwarnings("ignore:Accessing the 'model_.*' attribute on the instance is deprecated"),
-]
+pytestmark = [pytest.mark.downstream, *LITELLM_WARNINGS]
 
 ASKED: dict[str, Any] = {
     "model": "openai/m",

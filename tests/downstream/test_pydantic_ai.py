@@ -12,13 +12,13 @@ from ..integrations.openai_server import ScriptedServer, answer
 from .clients import FAULTS, PASSED_OVER, SAMPLES, assert_stopped, both, broken, counted, given, same, stream_of
 
 pytest.importorskip("pydantic_ai.models.openai", reason="pydantic-ai-slim[openai] is not installed")
-from pydantic import BaseModel  # noqa: E402
-from pydantic_ai import Agent, AgentRunResultEvent, FunctionToolResultEvent, ModelRequest  # noqa: E402
-from pydantic_ai.direct import model_request_stream  # noqa: E402
-from pydantic_ai.models.openai import OpenAIChatModel  # noqa: E402
-from pydantic_ai.providers.openai import OpenAIProvider  # noqa: E402
+from pydantic import BaseModel
+from pydantic_ai import Agent, AgentRunResultEvent, FunctionToolResultEvent, ModelRequest
+from pydantic_ai.direct import model_request_stream
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.openai import OpenAIProvider
 
-from deltawire.integrations.openai import accelerate  # noqa: E402
+from deltawire.integrations.openai import accelerate
 
 pytestmark = pytest.mark.downstream
 
