@@ -38,7 +38,7 @@ class Mode(NamedTuple):
 MODES = {
     "coalesced, 200 a write": Mode(1000, 200, 0, 5),
     "one a write": Mode(500, 1, 0, 5),
-    "live, 5 ms apart": Mode(60, 1, 0.005, 5),
+    "live, 3 ms apart": Mode(150, 1, 0.003, 4),
 }
 
 
@@ -72,7 +72,7 @@ def count(items: Iterable[Any]) -> int:
     return sum(1 for _ in items)
 
 
-async def acount(items: AsyncIterable[Any]) -> int:
+async def async_count(items: AsyncIterable[Any]) -> int:
     return sum([1 async for _ in items])
 
 
@@ -90,7 +90,7 @@ def bare_create(client: Any) -> Run:
 
 def bare_acreate(client: Any) -> Run:
     async def run() -> int:
-        return await acount(await client.chat.completions.create(stream=True, **ASKED))
+        return await async_count(await client.chat.completions.create(stream=True, **ASKED))
 
     return run
 
@@ -117,7 +117,7 @@ def langchain_async(client: Any) -> Run:
     clients = {"async_client": client.chat.completions, "root_async_client": client}
     model = ChatOpenAI(model="m", api_key="key", **clients)
 
-    return lambda: acount(model.astream("Hi"))
+    return lambda: async_count(model.astream("Hi"))
 
 
 def pydantic_ai(client: Any) -> Run:
@@ -129,7 +129,7 @@ def pydantic_ai(client: Any) -> Run:
 
     async def run() -> int:
         async with agent.run_stream("Hi") as result:
-            return await acount(result.stream_text(delta=True, debounce_by=None))
+            return await async_count(result.stream_text(delta=True, debounce_by=None))
 
     return run
 
