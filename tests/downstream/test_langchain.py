@@ -97,7 +97,7 @@ WAYS = [
 @pytest.mark.parametrize("way", WAYS)
 def test_a_sample_gives_the_same(way: Any, name: str) -> None:
     stock, ours = both(way, stream_of(name))
-    assert stock.items
+    assert stock.items or stock.error  # openai's `.stream()` takes no choice that was cut at the limit, as `n4` has
     assert ours == stock
 
 

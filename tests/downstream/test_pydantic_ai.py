@@ -15,6 +15,7 @@ pytest.importorskip("pydantic_ai.models.openai", reason="pydantic-ai-slim[openai
 from pydantic import BaseModel
 from pydantic_ai import Agent, AgentRunResultEvent, FunctionToolResultEvent, ModelRequest
 from pydantic_ai.direct import model_request_stream
+from pydantic_ai.exceptions import ModelAPIError
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
@@ -148,7 +149,7 @@ def test_a_fault_gives_the_same_events_and_the_same_error(way: Any, fault: str) 
 def test_an_error_that_the_stock_client_passes_over_is_raised(error: str) -> None:
     stock, ours = both(events, broken(PASSED_OVER[error]))
     assert stock.error is None
-    assert_stopped(stock, ours)
+    assert_stopped(stock, ours, ModelAPIError)
     assert ours.message == "overloaded"
 
 
@@ -157,6 +158,6 @@ def test_an_error_that_the_stock_client_passes_over_is_raised(error: str) -> Non
 def test_a_recorded_stream_gives_the_same_or_the_same_error(name: str) -> None:
     stock, ours = both(events, body(name))
     if b"\nerror: " in body(name):
-        assert_stopped(stock, ours)
+        assert_stopped(stock, ours, ModelAPIError)
     else:
         assert ours == stock
