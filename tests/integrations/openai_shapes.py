@@ -52,6 +52,8 @@ SHAPES = {
     "logprobs a number": '{"choices": [{"logprobs": -0.5, "delta": {}}]}',
     "logprobs a list": '{"choices": [{"logprobs": [{"content": [{"token": 1}]}], "delta": {}}]}',
     "a lone surrogate": r'{"id": "\ud800", "choices": [{"delta": {"content": "\udc00a"}}], "x\ud800": "\ud83d\ude00"}',
+    "a lone surrogate in a key of usage": r'{"usage": {"\ud800": 0, "prompt_tokens": 3, "completion_tokens": 2, '
+    '"total_tokens": 5}}',
     "escapes": r'{"i\u0064": "\u0041\/\b\f\n\"\\", "choices": [{"delta": {"content": "\u0000\ud83d\ude00\u2028"}}]}',
     "line separators": '{"id": "\u2028\u2029\x85\x7f", "choices": []}',
     "a member twice": '{"id": "a", "x": 1, "x": 2, "id": 3, "choices": [], "choices": [{"index": 1, "index": 2}]}',

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import deltawire
+
 from .openai_beside import DONE, WAYS, Read, assert_same, openai, ours, read_bytes
 
 
@@ -48,6 +50,7 @@ DEVIATIONS = [
     Deviation("white space before [DONE]", A + b"data:  [DONE]\n\n" + B, ["a"], json.JSONDecodeError),
     Deviation("a last event without its blank line", A + B[:-1], ["a", "b"], ["a"]),
     Deviation("a last event without its line end", A + B[:-2], ["a", "b"], ["a"]),
+    Deviation("an event named thread. is a chunk", b"event: thread.run\n" + A + B + DONE, ["a", "b"], TypeError),
     Deviation("an error line", A + b'error: {"code": 500, "message": "full"}\n\n' + B, ["a"], ["a", "b"], "full"),
     Deviation("an error line within", A + b'error: {"error": {"message": "full"}}\n' + B, ["a"], ["a", "b"], "full"),
     Deviation("an error event of text", A + b"event: error\ndata: full\n\n", ["a"], json.JSONDecodeError, ""),
@@ -106,6 +109,13 @@ def test_a_chunk_with_invalid_utf8_is_like_one_with_the_replacement_character() 
 def test_what_follows_the_end_is_not_read(asynchronous: bool) -> None:
     body = A + b"data: [DONE] \n\n" + B + b"data: {\n\n"
     assert_same(read_bytes(ours, body, asynchronous=asynchronous), read_bytes(openai, A + DONE))
+
+
+@pytest.mark.parametrize("stream", [b": ", b"data: "], ids=["a comment", "data"])
+def test_an_event_of_more_than_32_mebibytes_is_refused(stream: bytes) -> None:
+    read = read_bytes(ours, A, stream + b"x" * ((32 << 20) + 1), b"\n\n" + DONE)
+    assert texts(read) == ["a"]
+    assert type(read.fault) is deltawire.LimitExceededError
 
 
 def test_an_error_line_has_its_member_as_body() -> None:
