@@ -5,7 +5,6 @@ import json
 from typing import Any, TypeVar
 
 import pytest
-from pydantic import BaseModel
 
 from deltawire.replay import sample, split_events
 
@@ -16,6 +15,7 @@ from .openai_beside import (
     MARKED,
     TEXT,
     WAYS,
+    BaseModel,
     Read,
     adrained,
     anatomy,
