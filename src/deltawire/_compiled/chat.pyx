@@ -59,16 +59,17 @@ cdef class ChatReader(StreamDecoder):
         """Put what is to be given for `chunk` behind the other `items`."""
         raise NotImplementedError
 
-    cdef object _refused(self, refusal):
-        """Return the chunk, brought to the type; None for `null`."""
+    cdef int _take_refused(self, refusal, list chunks) except -1:
+        """Take the chunk, brought to the type; nothing of `null`."""
         cdef EventReader reader = self._reader
         try:
             chunk = coerce(reader.data[:reader.length], self._type)
         except NotAChunk as reason:
             raise self._no_chunk(reader.data[:reader.length], reason) from reason
-        if chunk is not None:
-            self._coerced += 1
-        return chunk
+        if chunk is None:
+            return 0
+        self._coerced += 1
+        return self._take_value(chunk, reader.data, reader.length, chunks)
 
     cdef int _note_choices(self, chunk) except -1:
         """Keep each choice's finish reason."""

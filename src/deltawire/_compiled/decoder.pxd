@@ -50,7 +50,7 @@ cdef class StreamDecoder:
     cdef bint _matches(self, list chunks) except -1
     cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1
     cdef int _decode(self, list chunks) except -1
-    cdef object _refused(self, refusal)
+    cdef int _take_refused(self, refusal, list chunks) except -1
     cdef int _take_value(self, value, const char *data, Py_ssize_t length, list chunks) except -1
     cdef PyObject *_typed(self) noexcept
     cdef object _no_chunk(self, bytes data, reason)

@@ -333,18 +333,15 @@ cdef class StreamDecoder:
             except (DeltawireError, MemoryError):
                 raise
             except Exception as refusal:  # msgspec's own, and whatever a user's hook raises
-                value = self._refused(refusal)
-            if value is None:
-                return 0
-        else:
-            value = <object>decoded
-            Py_DECREF(value)
-            if self._stencils is not None:
-                self._stencils.learn(reader.data, reader.length, value)
+                return self._take_refused(refusal, chunks)
+        value = <object>decoded
+        Py_DECREF(value)
+        if self._stencils is not None:
+            self._stencils.learn(reader.data, reader.length, value)
         return self._take_value(value, reader.data, reader.length, chunks)
 
-    cdef object _refused(self, refusal):
-        """Return what to take in place of what msgspec refuses, None for nothing; or raise."""
+    cdef int _take_refused(self, refusal, list chunks) except -1:
+        """Hand out what can be made of data that msgspec refuses, or raise."""
         raise self._no_chunk(self._reader.data[:self._reader.length], refusal) from refusal
 
     cdef int _take_value(self, value, const char *data, Py_ssize_t length, list chunks) except -1:

@@ -50,4 +50,6 @@ cdef class ModelDecoder(StreamDecoder):
     cdef Table _table
     cdef object _construct      # the library's own way
 
-    cdef object _built(self, value, const char *data, Py_ssize_t length)
+    cdef int _raise_upstream(self, value) except -1
+    cdef object _built(self, dict value, const char *data, Py_ssize_t length)
+    cdef object _constructed(self, value, bytes data)

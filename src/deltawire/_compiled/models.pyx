@@ -298,41 +298,48 @@ cdef class ModelDecoder(StreamDecoder):
         if verifying:
             value = self._stencils.verified(stencil, data, length)
             check_same(parts(chunk), parts(self._built(value, data, length)))
-        chunks.append(chunk)
-        self._chunks += 1
-        return 0
+        return StreamDecoder._take_value(self, chunk, data, length, chunks)
 
     cdef int _take_value(self, value, const char *data, Py_ssize_t length, list chunks) except -1:
-        """Give the model of a payload, or raise the error that it bears."""
+        self._raise_upstream(value)
+        return StreamDecoder._take_value(self, self._built(value, data, length), data, length, chunks)
+
+    cdef int _take_refused(self, refusal, list chunks) except -1:
+        """Take what `json.loads` reads, as the library constructs it; nothing of `null`, nor behind `[DONE]`."""
+        cdef EventReader reader = self._reader
+        cdef bytes data = reader.data[:reader.length]
+        text = data.decode(errors="replace")
+        if text.startswith("[DONE]"):
+            self._done = True
+            return 0
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as reason:
+            raise self._no_chunk(data, reason) from reason
+        self._raise_upstream(value)
+        if value is None:
+            return 0
+        return StreamDecoder._take_value(self, self._constructed(value, data), NULL, 0, chunks)
+
+    cdef int _raise_upstream(self, value) except -1:
         if isinstance(value, dict):
             error = (<dict>value).get("error")
             if error:
                 raise UpstreamError(error, event_index=self._events - 1)
-        return StreamDecoder._take_value(self, self._built(value, data, length), data, length, chunks)
+        return 0
 
-    cdef object _refused(self, refusal):
-        """Return the payload as `json.loads` reads it; None for `null`, and for `[DONE]` with more behind it."""
-        cdef EventReader reader = self._reader
-        text = reader.data[:reader.length].decode(errors="replace")
-        if text.startswith("[DONE]"):
-            self._done = True
-            return None
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as reason:
-            raise self._no_chunk(reader.data[:reader.length], reason) from reason
-
-    cdef object _built(self, value, const char *data, Py_ssize_t length):
+    cdef object _built(self, dict value, const char *data, Py_ssize_t length):
         cdef int fit = VALID
-        if isinstance(value, dict):
-            try:
-                return self._table.build(value, &fit, False)
-            except NotCovered:
-                pass
+        try:
+            return self._table.build(value, &fit, False)
+        except NotCovered:
+            return self._constructed(value, data[:length])
+
+    cdef object _constructed(self, value, bytes data):
         try:
             chunk = self._construct(value)
         except Exception as reason:
-            raise self._no_chunk(data[:length], reason) from reason
+            raise self._no_chunk(data, reason) from reason
         self._coerced += 1
         return chunk
 

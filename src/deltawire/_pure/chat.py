@@ -62,15 +62,15 @@ class ChatReader(StreamDecoder[T]):
             raise LimitExceededError(f"{count} choices, at most {allowed} allowed", measured=count, allowed=allowed)
         self._finish_reasons[index] = None
 
-    def _refused(self, data: bytes, refusal: ChunkDecodeError) -> Any:
-        """Return the chunk, brought to the type; None for `null`."""
+    def _take_refused(self, data: bytes, refusal: ChunkDecodeError, chunks: list[T]) -> None:
+        """Take the chunk, brought to the type; nothing of `null`."""
         try:
             chunk = coerce(data, self._type)
         except NotAChunk as reason:
             raise self._no_chunk(data, reason) from reason
         if chunk is not None:
             self._coerced += 1
-        return chunk
+            self._take_value(chunk, data, chunks)
 
 
 @final

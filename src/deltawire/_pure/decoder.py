@@ -212,17 +212,15 @@ class StreamDecoder(Generic[T]):
             self._decode(data, chunks)
 
     def _decode(self, data: bytes, chunks: list[T]) -> None:
-        value: Any
         try:
             value = self._typed(data)
         except ChunkDecodeError as refusal:
-            value = self._refused(data, refusal)
-            if value is None:
-                return
-        self._take_value(value, data, chunks)
+            self._take_refused(data, refusal, chunks)
+        else:
+            self._take_value(value, data, chunks)
 
-    def _refused(self, data: bytes, refusal: ChunkDecodeError) -> Any:
-        """Return what to take in place of what msgspec refuses, None for nothing; or raise."""
+    def _take_refused(self, data: bytes, refusal: ChunkDecodeError, chunks: list[T]) -> None:
+        """Hand out what can be made of data that msgspec refuses, or raise."""
         raise refusal
 
     def _take_value(self, value: Any, data: bytes, chunks: list[T]) -> None:

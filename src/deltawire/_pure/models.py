@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TypeVar, final
 
 from ..errors import ChunkDecodeError, UpstreamError
@@ -126,26 +125,32 @@ class ModelDecoder(StreamDecoder[T]):
         self._construct = construct
 
     def _take_value(self, value: Any, data: bytes, chunks: list[T]) -> None:
-        if isinstance(value, dict) and value.get("error"):
-            raise UpstreamError(value["error"], event_index=self._events - 1)
-        super()._take_value(self._built(value, data), data, chunks)
+        self._raise_upstream(value)
+        try:
+            chunk = build(self._model, value)[0]
+        except NotCovered:
+            chunk = self._constructed(value, data)
+        super()._take_value(chunk, data, chunks)
 
-    def _refused(self, data: bytes, refusal: ChunkDecodeError) -> Any:
-        """Return the payload as `json.loads` reads it; None for `null`, and for `[DONE]` with more behind it."""
+    def _take_refused(self, data: bytes, refusal: ChunkDecodeError, chunks: list[T]) -> None:
+        """Take what `json.loads` reads, as the library constructs it; nothing of `null`, nor behind `[DONE]`."""
         text = data.decode(errors="replace")
         if text.startswith("[DONE]"):
             self._done = True
-            return None
+            return
         try:
-            return json.loads(text)
+            value = json.loads(text)
         except (ValueError, RecursionError) as reason:
             raise self._no_chunk(data, reason) from reason
+        self._raise_upstream(value)
+        if value is not None:
+            super()._take_value(self._constructed(value, data), data, chunks)
 
-    def _built(self, value: Any, data: bytes) -> T:
-        if isinstance(value, dict):
-            with suppress(NotCovered):
-                chunk: T = build(self._model, value)[0]
-                return chunk
+    def _raise_upstream(self, value: Any) -> None:
+        if isinstance(value, dict) and value.get("error"):
+            raise UpstreamError(value["error"], event_index=self._events - 1)
+
+    def _constructed(self, value: Any, data: bytes) -> T:
         try:
             chunk = self._construct(value)
         except Exception as reason:
