@@ -30,6 +30,8 @@ from .openai_beside import (
 )
 from .openai_server import ScriptedServer, answer, json_answer
 
+pydantic = pytest.importorskip("pydantic")
+
 Item = TypeVar("Item")
 
 # --- raw responses
@@ -69,7 +71,7 @@ def test_async_raw_responses_are_read_so_too() -> None:
 # --- `.stream()`
 
 
-class Weather(BaseModel):
+class Weather(pydantic.BaseModel):
     city: str
     days: int
 
