@@ -15,7 +15,6 @@ from .openai_beside import (
     MARKED,
     TEXT,
     WAYS,
-    BaseModel,
     Read,
     adrained,
     anatomy,
