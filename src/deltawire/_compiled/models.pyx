@@ -20,6 +20,7 @@ cdef extern from "Python.h":
     void PyObject_GC_UnTrack(object container) noexcept
 
 import json
+from functools import lru_cache
 
 from ..errors import UpstreamError
 from ..limits import DEFAULT_LIMITS
@@ -112,6 +113,11 @@ cdef class Table:
         put(made, self._extra, extra)
         put(made, self._private, None)
         return made
+
+
+@lru_cache(maxsize=64)  # a table is larger than all else that a stream's decoder holds
+def table_of(model):
+    return Table(model)
 
 
 cdef object built(Type type, item, int *fit, bint validated):
@@ -285,7 +291,7 @@ cdef class ModelDecoder(StreamDecoder):
 
     def __init__(self, model, construct, *, limits=DEFAULT_LIMITS):
         super().__init__(dict, limits=limits)
-        self._table = Table(model)
+        self._table = table_of(model)
         self._construct = construct
 
     cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1:
