@@ -128,7 +128,8 @@ def _pieces(response: Any) -> Iterator[bytes] | None:
             pieces = response.iter_content(chunk_size=None)
         else:
             pieces = _read_through(response.raw)
-    elif hasattr(response, "status") and hasattr(response, "read1"):  # urllib3, http.client
+    elif hasattr(response, "status") and (hasattr(response, "read1") or hasattr(response, "read_chunked")):
+        # http.client, urllib3
         pieces = _read_through(response)
     else:
         return None
@@ -138,6 +139,9 @@ def _pieces(response: Any) -> Iterator[bytes] | None:
 def _read_through(response: Any) -> Iterator[bytes]:
     if response.isclosed():
         return iter((getattr(response, "data", b""),))  # of urllib3, which may have read it already
+    if not hasattr(response, "read1"):  # urllib3 before 2.2, whose other reads wait for more
+        pieces: Iterator[bytes] = response.stream(1, decode_content=True)
+        return pieces
     if hasattr(response, "decode_content"):
         return iter(lambda: response.read1(_READ, decode_content=True), b"")
     return iter(lambda: response.read1(_READ), b"")
