@@ -303,8 +303,8 @@ def test_a_body_that_was_read_already_is_one_read_for_async_clients(name: str) -
 
 def test_aiohttps_content_is_read_as_it_comes() -> None:
     async def main() -> None:
-        async with async_client("aiohttp") as send:
-            response = await send(server.url)
+        # The response is not closed by its content.
+        async with async_client("aiohttp") as send, await send(server.url) as response:
             assert [chunk async for chunk in deltawire.aiter_chunks(response.content)] == CHUNKS
 
     with ScriptedServer(answer(*EVENTS)) as server:
