@@ -29,6 +29,8 @@ def twin(name: str) -> SimpleNamespace:
         TextDecoder=chat.TextDecoder,
         ModelDecoder=models.ModelDecoder,
         CompletionAccumulator=accumulator.CompletionAccumulator,
+        Tap=import_module(f"deltawire._{name}.tap").Tap,
+        Rewriter=import_module(f"deltawire._{name}.rewriter").Rewriter,
     )
 
 

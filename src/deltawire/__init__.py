@@ -22,6 +22,7 @@ from .chunks import (
     TopLogprob,
     Usage,
 )
+from .closing import encode_error
 from .completion import (
     Audio,
     ChatCompletion,
@@ -42,9 +43,12 @@ from .errors import (
     TruncatedStreamError,
     UpstreamError,
 )
-from .events import EventParser, ServerSentEvent, encode_event
+from .events import EventParser, ServerSentEvent, encode_comment, encode_event
 from .limits import Limits
 from .records import DecoderStats, StreamEnd
+from .report import StreamReport
+from .rewriter import Rewriter
+from .splicing import RawEvent, include_usage_in_request
 from .streams import (
     aaccumulate,
     accumulate,
@@ -56,6 +60,7 @@ from .streams import (
     iter_events,
     iter_text,
 )
+from .tap import Tap
 
 __version__ = _version("deltawire")
 
@@ -88,11 +93,15 @@ __all__ = [
     "ModerationResult",
     "ModerationSide",
     "PromptTokensDetails",
+    "RawEvent",
     "ResponseError",
+    "Rewriter",
     "ServerSentEvent",
     "StencilMismatchError",
     "StreamDecoder",
     "StreamEnd",
+    "StreamReport",
+    "Tap",
     "TextDecoder",
     "TokenLogprob",
     "ToolCall",
@@ -108,7 +117,10 @@ __all__ = [
     "aiter_events",
     "aiter_text",
     "decode",
+    "encode_comment",
+    "encode_error",
     "encode_event",
+    "include_usage_in_request",
     "iter_chunks",
     "iter_events",
     "iter_text",

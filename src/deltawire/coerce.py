@@ -69,12 +69,18 @@ def coerce(payload: bytes, type: type[T]) -> T | None:
         kind = {list: "array", str: "string", bool: "boolean"}.get(value.__class__, "number")
         raise NotAChunk(f"JSON {kind}, an object expected")
     try:
-        chunk: T = _fit(value, type)
+        chunk = fitted(value, type)
     except (DeltawireError, MemoryError):
         raise
     except Exception as unfit:  # what a user's __post_init__ raises, too
         raise NotAChunk(f"no {type.__name__}: {unfit}") from unfit
     return chunk
+
+
+def fitted(value: dict[str, Any], struct: type[T]) -> T:
+    """Return an object as a Struct, brought to it member by member."""
+    made: T = _fit(value, struct)
+    return made
 
 
 def _fit(value: Any, hint: Any) -> Any:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 else:
     EventParser = _backend.twin("events").EventParser
 
-__all__ = ["EventParser", "ServerSentEvent", "encode_event"]
+__all__ = ["EventParser", "ServerSentEvent", "encode_comment", "encode_event"]
 
 
 def encode_event(data: Any, *, event: str | None = None, id: str | None = None, retry: int | None = None) -> bytes:
@@ -51,3 +51,15 @@ def encode_event(data: Any, *, event: str | None = None, id: str | None = None, 
     lines = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     fields.extend(b"data: %s\n" % line for line in lines)
     return b"".join(fields) + b"\n"
+
+
+def encode_comment(text: str = "") -> bytes:
+    """Return a comment as the bytes of an event stream, with a blank line: what keeps an idle stream alive.
+
+    Args:
+        text: each of its lines becomes a comment of its own.
+
+    Source: WHATWG HTML, 9.2.7 "Authoring notes".
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "".join(f": {line}\n" if line else ":\n" for line in lines).encode("utf-8", "replace") + b"\n"

@@ -58,6 +58,11 @@ class EventReader:
         self._size = 0  # of the finished lines, as `Limits.max_event` counts it
         self._unfinished = 0  # bytes of the stream since the last blank line
 
+    @property
+    def at_boundary(self) -> bool:
+        """Whether no line is under way, and no field has come since the last blank line."""
+        return not self._line and not self._unfinished
+
     def read(self, data: bytes) -> Iterator[Block]:
         """Yield the blocks that `data` completes.
 

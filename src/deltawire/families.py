@@ -1,0 +1,289 @@
+"""What a payload says to who only watches, by the family of its stream. Both twins ask here.
+
+Sources: OpenAI API reference, "The chat completion chunk object", "The completion object"
+and "Streaming events" (Responses); Anthropic API reference, "Streaming Messages".
+"""
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import msgspec
+
+from .chunks import CompletionTokensDetails, PromptTokensDetails, Usage, text_of
+from .coerce import NotAChunk, fitted, loads
+from .report import Family
+
+FAMILIES: tuple[Family, ...] = get_args(Family)
+
+# Around a payload (RFC 8259, section 2).
+WHITE_SPACE = b" \t\r\n"
+
+# What is sent for no finish reason at all.
+_NO_REASON = ("", "null")
+
+
+class Said(msgspec.Struct):
+    """What one payload says.
+
+    Attributes:
+        bears_output: content, reasoning, a refusal or tool arguments, not empty.
+        text: what it adds to the content of choice 0.
+        reasons: the choices that it has: index and finish reason, None for none.
+        ended: it ends the stream.
+    """
+
+    bears_output: bool = False
+    text: str = ""
+    usage: Usage | None = None
+    reasons: list[tuple[int, str | None]] = []
+    model: str | None = None
+    id: str | None = None
+    error: Any = None
+    ended: bool = False
+
+
+def payload_of(data: bytes) -> Any:
+    """Return an event's data as plain JSON, as leniently as chunks are read.
+
+    Raises:
+        NotAChunk: it is no JSON.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return loads(data)
+
+
+def object_of(data: bytes) -> dict[str, Any] | None:
+    """Return an event's data if it is a JSON object; None otherwise."""
+    try:
+        payload = payload_of(data)
+    except NotAChunk:
+        return None
+    return payload if isinstance(payload, dict) else None
+
+
+def family_of(payload: dict[str, Any]) -> Family | None:
+    """Return the family that a payload belongs to; None where it does not tell."""
+    kind = payload.get("type")
+    if isinstance(kind, str):
+        if kind.startswith("response."):
+            return "responses"
+        if kind == "ping" or kind.startswith(("message_", "content_block_")):
+            return "messages"
+        if kind == "error":
+            return "messages" if isinstance(payload.get("error"), dict) else "responses"
+        return None
+    name = payload.get("object")
+    if isinstance(name, str):
+        if name.startswith("text_completion"):
+            return "completions"
+        if name.startswith("chat.completion"):
+            return "chat"
+    choices = _objects(payload.get("choices"))
+    if choices:
+        return "completions" if "text" in choices[0] and "delta" not in choices[0] else "chat"
+    return None
+
+
+def said_by(payload: dict[str, Any], family: Family | None) -> Said:
+    """Return what a payload says in a stream of `family`; None stands for one that has not told yet."""
+    return _READERS.get(family, _chat)(payload)
+
+
+def is_end(data: bytes, payload: dict[str, Any] | None, family: Family | None) -> bool:
+    """Tell whether an event is the last of a stream of `family`."""
+    if payload is None:
+        return data.strip(WHITE_SPACE) == b"[DONE]"
+    return family in ("messages", "responses") and said_by(payload, family).ended
+
+
+def merged(known: Usage | None, new: Usage, family: Family | None) -> Usage:
+    """Return the usage so far, `new` included: Anthropic sends it in parts, the others as a whole."""
+    if known is None or family != "messages":
+        return new
+    for name in Usage.__struct_fields__:
+        if getattr(new, name) is None:
+            setattr(new, name, getattr(known, name))
+    return _with_total(new)
+
+
+# --- chat completions, and the legacy ones ----------------------------------------------
+
+
+def _chat(payload: dict[str, Any]) -> Said:
+    usage = payload.get("usage")
+    said = Said(
+        usage=fitted(usage, Usage) if isinstance(usage, dict) else None,
+        model=_name(payload.get("model")),
+        id=_name(payload.get("id")),
+        error=payload.get("error") or None,
+        reasons=[],
+    )
+    for place, choice in enumerate(_objects(payload.get("choices"))):
+        number = choice.get("index")
+        index = number if type(number) is int else place
+        reason = choice.get("finish_reason")
+        said.reasons.append((index, reason if isinstance(reason, str) and reason not in _NO_REASON else None))
+        delta = choice.get("delta")
+        content = delta.get("content") if isinstance(delta, dict) else choice.get("text")
+        if (isinstance(delta, dict) and _delta_speaks(delta)) or _speaks(content):
+            said.bears_output = True
+        if index == 0 and isinstance(content, (str, list)):
+            said.text += text_of(content)
+    return said
+
+
+def _delta_speaks(delta: dict[str, Any]) -> bool:
+    """Tell whether a delta bears output beside its content."""
+    if any(_speaks(delta.get(name)) for name in ("reasoning_content", "reasoning", "refusal", "reasoning_details")):
+        return True
+    functions = [delta.get("function_call")]
+    for call in _objects(delta.get("tool_calls")):
+        functions += call.get("function"), call.get("custom")
+    return any(
+        _speaks(function.get("arguments")) or _speaks(function.get("input"))
+        for function in functions
+        if isinstance(function, dict)
+    )
+
+
+def _speaks(value: Any) -> bool:
+    """Tell whether a value bears output: text, arguments as an object, or parts of which one does."""
+    if isinstance(value, list):
+        return any(
+            any(_speaks(part.get(name)) for name in ("text", "thinking", "summary", "data"))
+            if isinstance(part, dict)
+            else isinstance(part, str) and part != ""
+            for part in value
+        )
+    return isinstance(value, (str, dict)) and len(value) > 0
+
+
+# --- OpenAI's Responses -------------------------------------------------------------------
+
+_RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+
+
+def _responses(payload: dict[str, Any]) -> Said:
+    kind = payload.get("type")
+    kind = kind if isinstance(kind, str) else ""
+    said = Said(error=payload.get("error") or None, ended=kind in _RESPONSE_ENDS)
+    if kind == "error":
+        said.error = said.error or payload
+    delta = payload.get("delta")
+    if kind.endswith(".delta") and isinstance(delta, str):
+        said.bears_output = delta != ""
+        said.text = delta if kind == "response.output_text.delta" else ""
+    response = payload.get("response")
+    if isinstance(response, dict):
+        said.model = _name(response.get("model"))
+        said.id = _name(response.get("id"))
+        said.usage = _from_counts(response.get("usage"))
+        said.reasons = [(0, _reason_of(response, kind) if said.ended else None)]
+        if kind == "response.failed":
+            said.error = response.get("error") or payload
+    return said
+
+
+def _reason_of(response: dict[str, Any], kind: str) -> str:
+    details = response.get("incomplete_details")
+    reason = details.get("reason") if isinstance(details, dict) else None
+    return (isinstance(reason, str) and reason) or kind.removeprefix("response.")
+
+
+# --- Anthropic's Messages -----------------------------------------------------------------
+
+
+def _messages(payload: dict[str, Any]) -> Said:
+    kind = payload.get("type")
+    said = Said(usage=_from_counts(payload.get("usage")), error=payload.get("error") or None)
+    if kind == "error":
+        said.error = said.error or payload
+    message = payload.get("message")
+    if kind == "message_start" and isinstance(message, dict):
+        said.model = _name(message.get("model"))
+        said.id = _name(message.get("id"))
+        said.usage = _from_counts(message.get("usage"))
+        said.reasons = [(0, _name(message.get("stop_reason")))]
+    block = payload.get("content_block") if kind == "content_block_start" else payload.get("delta")
+    if isinstance(block, dict):
+        if kind == "message_delta":
+            said.reasons = [(0, _name(block.get("stop_reason")))]
+        else:
+            said.bears_output = any(_speaks(block.get(name)) for name in ("text", "thinking", "partial_json", "input"))
+            said.text = _name(block.get("text")) or ""
+    said.ended = kind == "message_stop"
+    return said
+
+
+# --- what they have in common ---------------------------------------------------------------
+
+_READERS: dict[Family | None, Callable[[dict[str, Any]], Said]] = {
+    "chat": _chat,
+    "completions": _chat,
+    "responses": _responses,
+    "messages": _messages,
+}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list, in place of others an empty one; nothing of what is no list."""
+    if not isinstance(value, list):
+        return []
+    return [item if isinstance(item, dict) else {} for item in value]
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+class _Counts(msgspec.Struct):
+    """Usage as Responses and Messages have it."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    input_tokens_details: PromptTokensDetails | None = None
+    output_tokens_details: CompletionTokensDetails | None = None
+
+
+def _from_counts(value: Any) -> Usage | None:
+    """Return such a usage under the names of chat completions; None where it is no object."""
+    if not isinstance(value, dict):
+        return None
+    counts = fitted(value, _Counts)
+    usage = Usage(
+        prompt_tokens=counts.input_tokens,
+        completion_tokens=counts.output_tokens,
+        total_tokens=counts.total_tokens,
+        prompt_tokens_details=counts.input_tokens_details,
+        completion_tokens_details=counts.output_tokens_details,
+    )
+    written, read = counts.cache_creation_input_tokens, counts.cache_read_input_tokens
+    if written is not None or read is not None:
+        if usage.prompt_tokens is not None:
+            usage.prompt_tokens += (written or 0) + (read or 0)
+        usage.prompt_tokens_details = PromptTokensDetails(cached_tokens=read, cache_write_tokens=written)
+    return usage if usage.total_tokens is not None else _with_total(usage)
+
+
+def _with_total(usage: Usage) -> Usage:
+    if usage.prompt_tokens is not None and usage.completion_tokens is not None:
+        usage.total_tokens = usage.prompt_tokens + usage.completion_tokens
+    return usage
+
+
+def checked(family: str) -> Family | None:
+    """Return a caller's family; None for "auto".
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if family == "auto":
+        return None
+    if family not in FAMILIES:
+        raise ValueError(f"family {family!r}, one of {('auto', *FAMILIES)} expected")
+    return family

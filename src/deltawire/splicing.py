@@ -1,0 +1,247 @@
+"""Changing one member of a payload, and not a byte beside it. Both twins come here.
+
+A payload is walked only after a decoder has found it valid, so tokens are told apart by
+their first bytes alone. Places are those of the payload; a block of several data lines
+is mended line by line: what is cut out holds a line end only between two tokens, where
+JSON takes it for white space (RFC 8259, section 2).
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from .chunks import ChatCompletionChunk
+from .coerce import NotAChunk, coerce
+from .families import object_of
+
+# From, to, and what comes instead; in order, none overlapping.
+Edit = tuple[int, int, bytes]
+
+BodyT = TypeVar("BodyT", bytes, str, dict[str, Any])
+
+_LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|$)")
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NESTING = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_SCALAR = re.compile(rb"[^,}\] \t\r\n]*")
+
+_decode = msgspec.json.Decoder(ChatCompletionChunk).decode
+
+
+class RawEvent:
+    """One event of a stream that is rewritten, with its bytes.
+
+    Attributes:
+        raw: the whole block: fields, comments, and the blank line.
+        event: the event's type, "message" where it has none.
+        data: its data lines, joined by LF.
+    """
+
+    __slots__ = ("_chunk", "data", "event", "raw")
+
+    def __init__(self, raw: bytes, event: str, data: bytes) -> None:
+        self.raw = raw
+        self.event = event
+        self.data = data
+        self._chunk: Any = ...
+
+    @property
+    def chunk(self) -> ChatCompletionChunk | None:
+        """The data as a chunk, decoded when it is first asked for; None where it is none."""
+        if self._chunk is ...:
+            self._chunk = _chunk_of(self.data)
+        chunk: ChatCompletionChunk | None = self._chunk
+        return chunk
+
+    def __repr__(self) -> str:
+        return f"RawEvent(raw={self.raw!r})"
+
+
+def _chunk_of(data: bytes) -> ChatCompletionChunk | None:
+    try:
+        return _decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return coerce(data, ChatCompletionChunk)
+    except NotAChunk:
+        return None
+
+
+class Lines:
+    """A block, read: its type, its data, and where in the block each data line has its value."""
+
+    __slots__ = ("_values", "data", "raw", "type")
+
+    def __init__(self, raw: bytes, start: int = 0) -> None:
+        self.raw = raw
+        self.type = b""
+        self._values: list[tuple[int, int]] = []
+        for line in _LINE.finditer(raw, start):
+            name, colon, value = line[1].partition(b":")
+            if name == b"data":
+                at = line.start() + len(name) + len(colon) + value.startswith(b" ")
+                self._values.append((at, line.end(1)))
+            elif name == b"event":
+                self.type = value.removeprefix(b" ")
+        self.data = b"\n".join(raw[at:end] for at, end in self._values) if self._values else None
+
+    def event(self) -> RawEvent:
+        """Return it for who looks at events; it has data."""
+        return RawEvent(self.raw, self.type.decode("utf-8", "replace") or "message", self.data or b"")
+
+    def edited(self, edits: list[Edit]) -> bytes:
+        """Return the block with `edits` of its data."""
+        pieces: list[bytes] = []
+        copied = place = 0
+        for at, end in self._values:
+            for start, stop, instead in edits:
+                low, high = max(start - place, 0), min(stop - place, end - at)
+                if low < high:
+                    pieces += self.raw[copied : at + low], instead if start >= place else b""
+                    copied = at + high
+            place += end - at + 1  # the LF that joins it to the next
+        pieces.append(self.raw[copied:])
+        return b"".join(pieces)
+
+
+def joined(answer: RawEvent | bytes | Iterable[RawEvent | bytes] | None) -> bytes:
+    """Return the bytes of what a caller wants to go on.
+
+    Raises:
+        TypeError: it is nothing of that.
+    """
+    if answer is None:
+        return b""
+    if isinstance(answer, RawEvent):
+        return answer.raw
+    if isinstance(answer, (bytes, bytearray, memoryview)):
+        return bytes(answer)
+    if isinstance(answer, (str, dict)) or not isinstance(answer, Iterable):
+        raise TypeError(f"a RawEvent, bytes, several of both, or None is required, not {type(answer).__name__!r}")
+    return b"".join(map(joined, answer))
+
+
+def edits_of(data: bytes, payload: dict[str, Any], model: bytes | None, drops_usage: bool) -> list[Edit] | None:
+    """Return what is to be changed in an event's data; None where the whole event is to go.
+
+    Args:
+        data: of one event.
+        payload: the same, decoded.
+        model: what each `model` that is a string, and not empty, is to be, as JSON.
+        drops_usage: a chunk that brings only usage is to go, and `usage` from others.
+    """
+    cuts_usage = drops_usage and "usage" in payload and _is_chat(payload)
+    if cuts_usage and not payload.get("choices") and payload["usage"] is not None and not payload.get("error"):
+        return None
+    edits: list[Edit] = []
+    if cuts_usage or (model is not None and "model" in payload):
+        members = list(_members(data))
+        kept = False  # a member that stays was before
+        for number, (name, start, value, end) in enumerate(members):
+            if cuts_usage and name == "usage":
+                last = number + 1 == len(members)
+                edits.append(
+                    (members[number - 1][3], end, b"")
+                    if kept
+                    else (start, end if last else members[number + 1][1], b"")
+                )
+                continue
+            kept = True
+            if model is not None and name == "model" and data[value : value + 1] == b'"' and end - value > 2:
+                edits.append((value, end, model))
+    return edits
+
+
+def include_usage_in_request(body: BodyT) -> tuple[BodyT, bool]:
+    """Return a request's body so that a stream tells its usage, and whether that was not asked for before.
+
+    `stream_options.include_usage` is set where `stream` is true; the rest stays as it
+    is, byte for byte where the body is text. What is no JSON object comes back as it is.
+
+    Args:
+        body: JSON as bytes or str, or what it decodes to; a dict is not changed.
+
+    Source: OpenAI API reference, "Create chat completion", `stream_options`.
+    """
+    if isinstance(body, dict):
+        options = body.get("stream_options")
+        if not _lacks_usage(body):
+            return body, False
+        return body | {"stream_options": (options or {}) | {"include_usage": True}}, True
+    data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
+    payload = object_of(data)
+    if payload is None or not _lacks_usage(payload):
+        return body, False
+    options = b"{}"
+    for name, _, value, end in _members(data):
+        if name == "stream_options" and data[value : value + 1] == b"{":
+            options = data[value:end]
+    data = _with_member(data, "stream_options", _with_member(options, "include_usage", b"true"))
+    return data.decode("utf-8", "surrogatepass") if isinstance(body, str) else data, True
+
+
+def _lacks_usage(request: dict[str, Any]) -> bool:
+    """Tell whether it asks for a stream and, as far as one can see, for no usage in it."""
+    options = request.get("stream_options")
+    if request.get("stream") is not True or not isinstance(options, (dict, type(None))):
+        return False
+    return options is None or options.get("include_usage") is not True
+
+
+def _with_member(data: bytes, name: str, value: bytes) -> bytes:
+    """Return an object with a member set; of several of that name, the last, which counts."""
+    places = [(start, end) for known, _, start, end in _members(data) if known == name]
+    if places:
+        start, end = places[-1]
+        return data[:start] + value + data[end:]
+    end = data.rindex(b"}")
+    comma = b"," if _past(_SPACE, data, data.index(b"{") + 1) < end else b""
+    return b'%b%b"%b":%b%b' % (data[:end], comma, name.encode(), value, data[end:])
+
+
+def _is_chat(payload: dict[str, Any]) -> bool:
+    """Tell whether it is a chunk of chat completions, or of legacy ones."""
+    name = payload.get("object")
+    return "type" not in payload and (
+        "choices" in payload or (isinstance(name, str) and name.startswith(("chat.completion", "text_completion")))
+    )
+
+
+def _members(data: bytes) -> Iterator[tuple[str, int, int, int]]:
+    """Yield name, start, start of the value, and end of each member of an object, which is valid."""
+    at = _past(_SPACE, data, data.index(b"{") + 1)
+    while data[at : at + 1] == b'"':
+        end = _past(_STRING, data, at)
+        name = json.loads(data[at:end].decode("utf-8", "replace"))
+        value = _past(_SPACE, data, data.index(b":", end) + 1)
+        end = _past_value(data, value)
+        yield name, at, value, end
+        at = _past(_SPACE, data, end)
+        at = _past(_SPACE, data, at + 1)  # past the comma; or the brace, behind which nothing is
+
+
+def _past(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
+    match = pattern.match(data, at)
+    return at if match is None else match.end()
+
+
+def _past_value(data: bytes, at: int) -> int:
+    first = data[at : at + 1]
+    if first == b'"':
+        return _past(_STRING, data, at)
+    if first not in (b"{", b"["):
+        return _past(_SCALAR, data, at)
+    depth = 0
+    for token in _NESTING.finditer(data, at):
+        bracket = token[0][0]
+        if bracket in b"{[":
+            depth += 1
+        elif bracket in b"}]":
+            depth -= 1
+            if depth == 0:
+                return token.end()
+    return len(data)

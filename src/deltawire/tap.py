@@ -1,0 +1,5 @@
+"""Watching a stream on its way: what a proxy wants to know of it."""
+
+from ._pure.tap import Tap
+
+__all__ = ["Tap"]
