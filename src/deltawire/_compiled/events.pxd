@@ -49,6 +49,8 @@ cdef class EventReader:
     cdef Found next(self) except? NOTHING
     cdef const char *data_ahead(self) noexcept
     cdef bint take_ahead(self, const char *stop) noexcept
+    cdef bint at_boundary(self) noexcept
+    cdef void release(self) noexcept
     cdef bytes hold(self)
     cdef void drop(self) noexcept
     cdef Found finish_line(self) except? NOTHING

@@ -314,6 +314,15 @@ cdef class EventReader:
         self._retry = self.reconnection_time = milliseconds
         return 0
 
+    cdef bint at_boundary(self) noexcept:
+        """Tell whether no line is under way, and no field has come since the last blank line."""
+        return self._line.length == 0 and self._unfinished == 0
+
+    cdef void release(self) noexcept:
+        """At a boundary: give back what memory is kept for the next event."""
+        free(&self._line)
+        free(&self._joined)
+
     cdef bytes hold(self):
         """Copy the rest of the read in hand, and go on in the copy; the caller keeps it until `next` gave NOTHING."""
         cdef bytes rest = PyBytes_FromStringAndSize(self._pos, self._end - self._pos)

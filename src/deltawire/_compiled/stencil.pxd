@@ -3,6 +3,7 @@
 from libc.stdint cimport uint64_t
 
 from .building cimport Node, Types
+from .glance cimport Glance
 from .shortcut cimport Shortcut
 from .tokens cimport Kind, Span
 
@@ -25,6 +26,7 @@ cdef class Stencil:
     cdef Span spans[MOST_SLOTS]  # what the slots held at the last match
     cdef Node root              # builds the value; None until a second payload has shown what varies
     cdef Shortcut shortcut      # what readers take that want no value; None until one asks
+    cdef Glance glance          # the same for a tap
     cdef Node model             # builds a client library's model; None until one asks
 
     cdef bytes _payload

@@ -1,0 +1,466 @@
+"""Watching a stream: matches are looked at in their slots. Rules and contract: see the pure twin."""
+
+cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.time cimport monotonic_ns
+from libc.string cimport memcmp
+
+from .building cimport Constant, Node, StringSlot
+from .decoder cimport is_space
+from .events cimport ERROR_LINE, EVENT, NOTHING, EventReader, Found
+from .folding cimport Held, Text
+from .glance cimport Glance, glance_of
+from .stencil cimport Stencil, stencils_for, verifying
+from .tokens cimport integer
+
+import msgspec
+
+from ..coerce import NotAChunk, error_body, fitted, loads
+from ..chunks import Usage
+from ..errors import ConcurrentFeedError, LimitExceededError
+from ..families import checked, family_of, merged, payload_of, said_by
+from ..limits import DEFAULT_LIMITS
+from ..report import StreamReport
+from ..sniffing import HEAD, is_begun, is_binary
+from .stencil import check_same
+
+cdef extern from *:
+    long long NEVER "LLONG_MIN"
+
+cdef Py_ssize_t _head_length = HEAD
+
+# Plain JSON: what a payload says depends on its stream's family.
+_decoder = msgspec.json.Decoder()
+_decode = _decoder.decode
+
+
+cdef object since(long long instant, long long start):
+    return None if instant == NEVER else instant - start
+
+
+@cython.final
+@cython.no_gc  # nothing that it holds knows it
+cdef class Tap:
+    """Observes a stream that is sent on as it comes.
+
+    Sans-I/O: one call for each read, and one report at the end. It never alters a byte,
+    and never raises for what the stream holds: over a limit, or where there is no event
+    stream, it stops to observe, and says so.
+
+    Args:
+        family: whose events these are: "chat", "completions", "responses" or "messages"
+            (see `StreamReport.family`); "auto" lets the first events tell.
+        started_at: when the request was sent, in ns of the monotonic clock; now if absent.
+        text: keep the content of choice 0 for the report.
+        limits: `max_event` bounds an event that is not complete yet, `max_message` the
+            text, `max_items` the choices.
+
+    Source: OpenAI API reference, "Streaming"; Anthropic API reference, "Streaming Messages".
+    """
+
+    def __cinit__(self):
+        self._reader = EventReader(DEFAULT_LIMITS)
+        self._limits = DEFAULT_LIMITS
+
+    def __init__(self, *, family="auto", started_at=None, text=False, limits=DEFAULT_LIMITS):
+        if self._feeding:
+            raise ConcurrentFeedError("__init__() while another call is under way")
+        self._asked_family = checked(family)
+        self._wants_text = text
+        self._limits = limits
+        self.reset(started_at)
+
+    def reset(self, started_at=None):
+        """Forget everything seen, as if newly made.
+
+        Raises:
+            ConcurrentFeedError: another call is under way.
+        """
+        if self._feeding:
+            raise ConcurrentFeedError("reset() while another call is under way")
+        self._started_at = monotonic_ns() if started_at is None else started_at
+        self._reader = EventReader(self._limits, error_lines=True)
+        self._stencils = stencils_for(_decoder)
+        self._missed = NULL
+        self._head = b""
+        self._lost = self._errored = self._done = self._speaks = False
+        self._status = "open"
+        self._family = self._asked_family
+        self._model = self._id = self._error = self._usage = self._reasons = None
+        self._text = Text(Held(self._limits)) if self._wants_text else None
+        self._bytes = self._events = self._chunks = self._faults = self._output = 0
+        self._counted = None
+        self._choices = self._choice_count = 0
+        self._read_at = self._first_byte_at = self._first_token_at = self._last_token_at = NEVER
+        self._max_gap = self._closed_at = NEVER
+
+    @property
+    def at_boundary(self):
+        """Whether no event and no line is under way, so that a comment may be inserted here."""
+        return not self._lost and self._reader.at_boundary()
+
+    @property
+    def report(self):
+        """What was seen so far, as a new object."""
+        return self._report()
+
+    def feed(self, data, at=None):
+        """Take a read in, and return how many events it completes: those with data, `[DONE]` the last.
+
+        `data` may end anywhere. After `close()` nothing is counted any more.
+
+        Args:
+            data: a read, as it came.
+            at: when it came, in ns of the monotonic clock; now if absent.
+
+        Raises:
+            TypeError, BufferError: `data` is not bytes-like, or not contiguous.
+            ConcurrentFeedError: another call is under way.
+        """
+        cdef Py_buffer view
+        self._enter("feed")
+        try:
+            if PyBytes_CheckExact(data):
+                return self._take_read(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), at)
+            PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+            try:
+                return self._take_read(<const char *>view.buf, view.len, at)
+            finally:
+                PyBuffer_Release(&view)
+        finally:
+            self._feeding = False
+
+    def close(self, at=None):
+        """End the stream and return the report; again, the same. For a `finally`.
+
+        A last event that only lacks its blank line is counted if its data is whole.
+
+        Raises:
+            ConcurrentFeedError: another call is under way.
+        """
+        self._enter("close")
+        try:
+            if self._closed_at == NEVER:
+                self._closed_at = monotonic_ns() if at is None else at
+                if not self._lost:
+                    self._end()
+            return self._report()
+        finally:
+            self._feeding = False
+
+    cdef int _enter(self, str name) except -1:
+        if self._feeding:
+            raise ConcurrentFeedError(f"{name}() while another call is under way")
+        self._feeding = True
+        return 0
+
+    cdef object _report(self):
+        if isinstance(self._usage, dict):
+            self._usage = fitted(self._usage, Usage)
+        usage = self._usage
+        counted = None if usage is None else usage.completion_tokens
+        return StreamReport(
+            status="errored" if self._errored else "done" if self._done else self._status,
+            family=self._family,
+            usage=usage,
+            finish_reasons=self._finish_reasons(),
+            model=self._model,
+            id=self._id,
+            error=self._error,
+            events=self._events,
+            chunks=self._chunks,
+            faults=self._faults,
+            bytes=self._bytes,
+            output_tokens=self._output if counted is None else counted,
+            output_tokens_source="chunks" if counted is None else "usage",
+            started_at=self._started_at,
+            time_to_first_byte=since(self._first_byte_at, self._started_at),
+            time_to_first_token=since(self._first_token_at, self._started_at),
+            last_token_at=since(self._last_token_at, 0),
+            max_gap=since(self._max_gap, 0),
+            duration=since(self._closed_at, self._started_at),
+            text=None if self._text is None else self._text.text(),
+        )
+
+    cdef dict _finish_reasons(self):
+        cdef int index
+        reasons = {index: None for index in range(64) if self._choices >> index & 1}
+        if self._reasons is not None:
+            reasons.update(self._reasons)
+        return reasons
+
+    cdef Py_ssize_t _take_read(self, const char *data, Py_ssize_t length, at) except -1:
+        cdef long long before = self._events
+        cdef long long now
+        if self._closed_at != NEVER or length == 0:
+            return 0
+        self._read_at = now = monotonic_ns() if at is None else at
+        if self._bytes == 0:
+            self._first_byte_at = now
+        self._bytes += length
+        if not self._lost and (self._bytes - length >= _head_length or self._is_readable(data, length)):
+            self._observe(data, length)
+        return self._events - before
+
+    cdef bint _is_readable(self, const char *data, Py_ssize_t length) except -1:
+        """Look at the first line, once it, or enough of it, has come."""
+        if self._events:
+            self._head = b""
+            return True
+        self._head += data[:min(length, _head_length - PyBytes_GET_SIZE(self._head))]
+        if is_binary(self._head):
+            self._lose("unreadable")
+            return False
+        return True
+
+    cdef int _observe(self, const char *data, Py_ssize_t length) except -1:
+        try:
+            self._reader.begin(data, length)
+            self._drain()
+        except LimitExceededError:
+            self._lose("overflow")
+        except BaseException:  # the caller takes the read away
+            self._reader.drop()
+            self._counted = None
+            raise
+        return self._end_read()
+
+    cdef int _end(self) except -1:
+        cdef EventReader reader = self._reader
+        cdef Found found
+        try:
+            if not self._done:
+                found = reader.finish_line()
+                if found != NOTHING:
+                    self._take(found)
+                if reader.finish_block() != NOTHING and self._is_whole():
+                    self._take(EVENT)
+        except LimitExceededError:
+            self._lose("overflow")
+            return 0
+        self._end_read()
+        if self._bytes and not self._events and not is_begun(self._head):
+            self._lose("unreadable")
+            return 0
+        reasons = self._finish_reasons()
+        self._status = "finished_without_done" if reasons and None not in reasons.values() else "truncated"
+        return 0
+
+    cdef bint _is_whole(self) except -1:
+        cdef bytes data = self._reader.data[:self._reader.length].strip(b" \t\r\n")
+        if self._reader.is_error or data in (b"", b"[DONE]"):
+            return True
+        try:
+            return isinstance(payload_of(data), (dict, type(None)))
+        except NotAChunk:
+            return False
+
+    cdef int _lose(self, str status) except -1:
+        self._status = status
+        self._lost = True
+        self._reader.clear()
+        return 0
+
+    cdef int _end_read(self) except -1:
+        """Keep what is left of a read that the caller takes away: a usage, and the time if it bore output."""
+        if self._counted is not None:
+            self._note_usage()
+        if self._speaks:
+            self._speaks = False
+            if self._last_token_at == NEVER:
+                self._first_token_at = self._read_at
+            else:
+                self._max_gap = max(self._max_gap, self._read_at - self._last_token_at, 0)
+            self._last_token_at = self._read_at
+        if self._reader.at_boundary():
+            self._reader.release()
+        return 0
+
+    cdef int _drain(self) except -1:
+        """Count what the reader has in hand."""
+        cdef Found found
+        while True:
+            if self._stencils is not None and not self._done:
+                self._take_ahead()
+            found = self._reader.next()
+            if found == NOTHING:
+                return 0
+            if not self._done:
+                self._take(found)
+
+    cdef int _take_ahead(self) except -1:
+        """Count the events that a stencil matches in the read, whose lines are then not searched for."""
+        cdef EventReader reader = self._reader
+        cdef Stencil stencil
+        cdef const char *start
+        cdef const char *stop
+        while not self._done:
+            start = reader.data_ahead()
+            if start is NULL:
+                return 0
+            stencil = self._stencils.match(start, reader._end, &stop)
+            if stencil is None:
+                self._missed = start
+                return 0
+            if not reader.take_ahead(stop):
+                return 0
+            self._events += 1
+            self._take_match(stencil, start, stop)
+        return 0
+
+    cdef int _take(self, Found found) except -1:
+        """Count one event, or an `error:` line, which is none."""
+        cdef EventReader reader = self._reader
+        cdef const char *start = reader.data
+        cdef const char *end = start + reader.length
+        cdef const char *missed = self._missed
+        cdef const char *stop
+        cdef Stencil stencil
+        self._missed = NULL
+        if found == ERROR_LINE:
+            return self._note_error(error_body(start[:reader.length]))
+        self._events += 1
+        if self._stencils is not None and start != missed and not reader.is_error:
+            stencil = self._stencils.match(start, end, &stop)
+            if stencil is not None and stop == end:
+                return self._take_match(stencil, start, end)
+        while start < end and is_space(start[0]):
+            start += 1
+        while start < end and is_space((end - 1)[0]):
+            end -= 1
+        if end - start == 6 and memcmp(start, b"[DONE]", 6) == 0:
+            self._done = True
+            return 0
+        if reader.is_error:
+            self._note_error(error_body(reader.data[:reader.length]))
+        return self._take_object() if start < end else 0
+
+    cdef int _take_object(self) except -1:
+        """Count the event that was found, by what it says if it is an object."""
+        cdef EventReader reader = self._reader
+        cdef bytes data = reader.data[:reader.length]
+        try:
+            payload = _decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            try:
+                payload = loads(data)
+            except NotAChunk:
+                self._faults += 1
+                return 0
+        else:
+            if self._stencils is not None and type(payload) is dict:
+                self._stencils.learn(reader.data, reader.length, payload)
+        if type(payload) is dict:
+            return self._take_payload(payload)
+        if payload is not None:
+            self._faults += 1
+        return 0
+
+    cdef int _take_match(self, Stencil stencil, const char *data, const char *end) except -1:
+        """Count a payload that a stencil has matched, by its slots where they tell."""
+        cdef Glance glance = stencil.glance
+        cdef int at
+        cdef long long index
+        if glance is None:
+            if self._family is None:
+                return self._take_payload(self._stencils.build(stencil, data, end - data))
+            glance = stencil.glance = glance_of(stencil.root, self._family)
+        if not glance.tells or (glance.names and (self._model is None or self._id is None)):
+            return self._take_payload(self._stencils.build(stencil, data, end - data))
+        self._stencils.earn()
+        self._chunks += 1
+        if glance.bears_output(stencil.spans):
+            self._output += 1
+            self._speaks = True
+        for at in range(glance.indexes_length):
+            index = integer(&stencil.spans[glance.indexes[at]])
+            if index < 0 or index > 63 or not self._choices >> index & 1:
+                self._note_choice(index, None)
+        if glance.usage is not None:
+            self._counted = stencil
+            self._counted_at = data
+            self._counted_end = end
+        if self._text is not None:
+            for slot, node in glance.texts:
+                if <int>slot < 0 or integer(&stencil.spans[<int>slot]) == 0:
+                    if isinstance(node, StringSlot):
+                        self._text.add_span(&stencil.spans[(<StringSlot>node).slot])
+                    else:
+                        self._text.add((<Constant>node).value)
+        return self._verify(stencil, data, end) if verifying else 0
+
+    cdef int _verify(self, Stencil stencil, const char *data, const char *end) except -1:
+        """Ask the value of a match what was seen in its slots."""
+        cdef Glance glance = stencil.glance
+        payload = self._stencils.verified(stencil, data, end - data)
+        said = said_by(payload, self._family)
+        usage = None if glance.usage is None else fitted(glance.usage.build(stencil.spans), Usage)
+        texts = [
+            (<Node>node).build(stencil.spans)
+            for slot, node in glance.texts
+            if <int>slot < 0 or integer(&stencil.spans[<int>slot]) == 0
+        ]
+        known = self._finish_reasons()
+        check_same(
+            [glance.bears_output(stencil.spans), "".join(texts), usage],
+            [said.bears_output, said.text, said.usage],
+        )
+        check_same(
+            [said.error, said.ended, self._model or said.model, self._id or said.id],
+            [None, False, self._model, self._id],
+        )
+        check_same([index for index, reason in said.reasons if index not in known or reason is not None], [])
+        return 0
+
+    cdef int _take_payload(self, dict payload) except -1:
+        self._chunks += 1
+        if self._family is None:
+            self._family = family_of(payload)
+        said = said_by(payload, self._family)
+        if said.error is not None:
+            self._note_error(said.error)
+        self._model = self._model or said.model
+        self._id = self._id or said.id
+        if said.usage is not None:
+            self._counted = None
+            self._usage = merged(self._usage, said.usage, self._family)
+        for index, reason in said.reasons:
+            self._note_choice(index, reason)
+        if said.bears_output:
+            self._output += 1
+            self._speaks = True
+        if self._text is not None and said.text:
+            self._text.add(said.text)
+        self._done = said.ended
+        return 0
+
+    cdef int _note_error(self, error) except -1:
+        if not self._errored:
+            self._errored = True
+            self._error = error
+        return 0
+
+    cdef int _note_choice(self, index, reason) except -1:
+        cdef bint is_small = 0 <= index < 64
+        known = self._choices >> <int>index & 1 if is_small else self._reasons is not None and index in self._reasons
+        if not known:
+            self._choice_count += 1
+            count, allowed = self._choice_count, self._limits.max_items
+            if 0 < allowed < count:
+                raise LimitExceededError(f"{count} choices, at most {allowed} allowed", measured=count, allowed=allowed)
+            if is_small:
+                self._choices |= 1ULL << <int>index
+        if reason is not None or not (is_small or known):
+            if self._reasons is None:
+                self._reasons = {}
+            self._reasons[index] = reason
+        return 0
+
+    cdef int _note_usage(self) except -1:
+        """Build the usage of the read's last match that had one."""
+        cdef Stencil stencil = self._counted
+        self._counted = None
+        stencil.match(self._counted_at, self._counted_end)  # its spans may be those of another payload by now
+        self._usage = stencil.glance.usage.build(stencil.spans)
+        return 0
