@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "deltawire"
 LAYERS = [
     {"scan", "structs", "tokens"},
     {"events", "building", "folding"},
-    {"shortcut", "steps"},
+    {"glance", "shortcut", "steps"},
     {"stencil"},
     {"decoder"},
     {"chat", "models"},
@@ -33,7 +33,7 @@ LAYERS = [
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # What only the extension needs; every other module has a twin in Python.
-INNER = {"building", "scan", "shortcut", "stencil", "steps", "structs", "tokens"}
+INNER = {"building", "glance", "scan", "shortcut", "stencil", "steps", "structs", "tokens"}
 
 # A sibling, brought by a cimport or at run time.
 SIBLING = re.compile(r"^\s*from\s+\.(\w+)\s+c?import\b", re.MULTILINE)

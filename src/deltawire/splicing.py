@@ -23,10 +23,22 @@ Edit = tuple[int, int, bytes]
 BodyT = TypeVar("BodyT", bytes, str, dict[str, Any])
 
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|$)")
-_SPACE = re.compile(rb"[ \t\r\n]*")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_NESTING = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
-_SCALAR = re.compile(rb"[^,}\] \t\r\n]*")
+
+# Tokens of JSON. Possessive: what has matched is not tried in another way.
+_S = rb"[ \t\r\n]*+"
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_NESTED = rb"[\[{](?:[^][{}\"]++|" + _STRING + rb")*+[]}]"
+for _ in range(5):  # deeper than choices, delta, tool calls and function
+    _NESTED = rb"[\[{](?:[^][{}\"]++|" + _STRING + rb"|" + _NESTED + rb")*+[]}]"
+_NAME = _S + rb"(" + _STRING + rb")" + _S + rb":" + _S
+_VALUE = _STRING + rb"|" + _NESTED + rb"|[^][{}\",: \t\r\n]++"
+
+_FIRST = re.compile(_S + rb"\{" + _S)
+_MEMBER = re.compile(_NAME + rb"(" + _VALUE + rb")" + _S + rb"([,}])", re.DOTALL)
+_MEMBER_BEGUN = re.compile(_NAME, re.DOTALL)
+_TOKEN = re.compile(_STRING + rb"|[][{}]", re.DOTALL)
+_SIMPLE = re.compile(_STRING + rb"|[^][{}\",: \t\r\n]++", re.DOTALL)
+_COMMA = re.compile(_S + rb",")
 
 _decode = msgspec.json.Decoder(ChatCompletionChunk).decode
 
@@ -76,11 +88,11 @@ class Lines:
 
     __slots__ = ("_values", "data", "raw", "type")
 
-    def __init__(self, raw: bytes, start: int = 0) -> None:
+    def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.type = b""
         self._values: list[tuple[int, int]] = []
-        for line in _LINE.finditer(raw, start):
+        for line in _LINE.finditer(raw):
             name, colon, value = line[1].partition(b":")
             if name == b"data":
                 at = line.start() + len(name) + len(colon) + value.startswith(b" ")
@@ -96,13 +108,17 @@ class Lines:
     def edited(self, edits: list[Edit]) -> bytes:
         """Return the block with `edits` of its data."""
         pieces: list[bytes] = []
-        copied = place = 0
+        copied = place = number = 0
         for at, end in self._values:
-            for start, stop, instead in edits:
+            while number < len(edits):
+                start, stop, instead = edits[number]
                 low, high = max(start - place, 0), min(stop - place, end - at)
                 if low < high:
                     pieces += self.raw[copied : at + low], instead if start >= place else b""
                     copied = at + high
+                if stop - place > end - at:
+                    break
+                number += 1
             place += end - at + 1  # the LF that joins it to the next
         pieces.append(self.raw[copied:])
         return b"".join(pieces)
@@ -142,7 +158,7 @@ def edits_of(data: bytes, payload: dict[str, Any], model: bytes | None, drops_us
         members = list(_members(data))
         kept = False  # a member that stays was before
         for number, (name, start, value, end) in enumerate(members):
-            if cuts_usage and name == "usage":
+            if cuts_usage and name == b"usage":
                 last = number + 1 == len(members)
                 edits.append(
                     (members[number - 1][3], end, b"")
@@ -151,7 +167,7 @@ def edits_of(data: bytes, payload: dict[str, Any], model: bytes | None, drops_us
                 )
                 continue
             kept = True
-            if model is not None and name == "model" and data[value : value + 1] == b'"' and end - value > 2:
+            if model is not None and name == b"model" and data[value : value + 1] == b'"' and end - value > 2:
                 edits.append((value, end, model))
     return edits
 
@@ -178,9 +194,9 @@ def include_usage_in_request(body: BodyT) -> tuple[BodyT, bool]:
         return body, False
     options = b"{}"
     for name, _, value, end in _members(data):
-        if name == "stream_options" and data[value : value + 1] == b"{":
+        if name == b"stream_options" and data[value : value + 1] == b"{":
             options = data[value:end]
-    data = _with_member(data, "stream_options", _with_member(options, "include_usage", b"true"))
+    data = _with_member(data, b"stream_options", _with_member(options, b"include_usage", b"true"))
     return data.decode("utf-8", "surrogatepass") if isinstance(body, str) else data, True
 
 
@@ -192,15 +208,15 @@ def _lacks_usage(request: dict[str, Any]) -> bool:
     return options is None or options.get("include_usage") is not True
 
 
-def _with_member(data: bytes, name: str, value: bytes) -> bytes:
+def _with_member(data: bytes, name: bytes, value: bytes) -> bytes:
     """Return an object with a member set; of several of that name, the last, which counts."""
     places = [(start, end) for known, _, start, end in _members(data) if known == name]
     if places:
         start, end = places[-1]
         return data[:start] + value + data[end:]
     end = data.rindex(b"}")
-    comma = b"," if _past(_SPACE, data, data.index(b"{") + 1) < end else b""
-    return b'%b%b"%b":%b%b' % (data[:end], comma, name.encode(), value, data[end:])
+    comma = b"," if _end_of(_FIRST.match(data)) < end else b""
+    return b'%b%b"%b":%b%b' % (data[:end], comma, name, value, data[end:])
 
 
 def _is_chat(payload: dict[str, Any]) -> bool:
@@ -211,37 +227,39 @@ def _is_chat(payload: dict[str, Any]) -> bool:
     )
 
 
-def _members(data: bytes) -> Iterator[tuple[str, int, int, int]]:
+def _members(data: bytes) -> Iterator[tuple[bytes, int, int, int]]:
     """Yield name, start, start of the value, and end of each member of an object, which is valid."""
-    at = _past(_SPACE, data, data.index(b"{") + 1)
-    while data[at : at + 1] == b'"':
-        end = _past(_STRING, data, at)
-        name = json.loads(data[at:end].decode("utf-8", "replace"))
-        value = _past(_SPACE, data, data.index(b":", end) + 1)
-        end = _past_value(data, value)
-        yield name, at, value, end
-        at = _past(_SPACE, data, end)
-        at = _past(_SPACE, data, at + 1)  # past the comma; or the brace, behind which nothing is
+    at = _end_of(_FIRST.match(data))
+    while (member := _MEMBER.match(data, at)) is not None:
+        yield _plain(member[1]), member.start(1), member.start(2), member.end(2)
+        at = member.end()
+        if member[3] == b"}":
+            return
+    # It has no member, or one that is nested deeper than the pattern.
+    while (begun := _MEMBER_BEGUN.match(data, at)) is not None:
+        end = _end_of_value(data, begun.end())
+        yield _plain(begun[1]), begun.start(1), begun.end(), end
+        at = _end_of(_COMMA.match(data, end)) or len(data)
 
 
-def _past(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
-    match = pattern.match(data, at)
-    return at if match is None else match.end()
-
-
-def _past_value(data: bytes, at: int) -> int:
-    first = data[at : at + 1]
-    if first == b'"':
-        return _past(_STRING, data, at)
-    if first not in (b"{", b"["):
-        return _past(_SCALAR, data, at)
+def _end_of_value(data: bytes, at: int) -> int:
+    if (value := _SIMPLE.match(data, at)) is not None:
+        return value.end()
     depth = 0
-    for token in _NESTING.finditer(data, at):
-        bracket = token[0][0]
-        if bracket in b"{[":
-            depth += 1
-        elif bracket in b"}]":
-            depth -= 1
-            if depth == 0:
-                return token.end()
+    for token in _TOKEN.finditer(data, at):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+        if depth == 0:
+            return token.end()
     return len(data)
+
+
+def _end_of(match: re.Match[bytes] | None) -> int:
+    return 0 if match is None else match.end()
+
+
+def _plain(string: bytes) -> bytes:
+    """Return what a string, with its quotes, says."""
+    if b"\\" not in string:
+        return string[1:-1]
+    text: str = json.loads(string.decode("utf-8", "replace"))
+    return text.encode("utf-8", "surrogatepass")

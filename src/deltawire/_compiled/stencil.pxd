@@ -27,6 +27,7 @@ cdef class Stencil:
     cdef Node root              # builds the value; None until a second payload has shown what varies
     cdef Shortcut shortcut      # what readers take that want no value; None until one asks
     cdef Glance glance          # the same for a tap
+    cdef object splice          # a rewriter's
     cdef Node model             # builds a client library's model; None until one asks
 
     cdef bytes _payload

@@ -65,13 +65,14 @@ class BlockReader:
             self._line += content
             if content == len(line) or self._line:
                 self.rest += line
-                self._check()
                 if content < len(line):
                     self._line = 0
             else:
+                self._check()
                 block = bytes(self.rest) + line
                 self.rest.clear()
                 yield block
+        self._check()
 
     def _check(self) -> None:
         size = len(self.rest)
