@@ -11,15 +11,20 @@ cdef class EventReader:
     # What was found last. `data` lives until the next call.
     cdef const char *data
     cdef Py_ssize_t length
-    cdef bint is_error          # the type is "error"
     cdef str type               # only where `whole`
     cdef str last_event_id      # the same
     cdef object reconnection_time
     cdef object retry
 
-    cdef bint _whole            # types and ids are wanted, not only data
-    cdef bint _error_lines
     cdef Py_ssize_t _max_event
+
+    # Flags, a byte each: a server has many readers.
+    cdef unsigned char is_error  # the type of what was found last is "error"
+    cdef unsigned char _is_error  # the same of the block under way
+    cdef unsigned char _whole    # types and ids are wanted, not only data
+    cdef unsigned char _error_lines
+    cdef unsigned char _at_start  # a BOM may come
+    cdef unsigned char _after_cr  # an LF that comes next belongs to that CR
 
     # The read in hand: owned by the caller, who keeps it until `next` gave NOTHING.
     cdef const char *_pos
@@ -29,8 +34,6 @@ cdef class EventReader:
 
     # The stream between reads.
     cdef Block _line            # the line in progress
-    cdef bint _at_start         # a BOM may come
-    cdef bint _after_cr         # an LF that comes next belongs to that CR
 
     # The block of lines under way.
     cdef Py_ssize_t _lines      # data lines so far
@@ -38,7 +41,6 @@ cdef class EventReader:
     cdef Py_ssize_t _value_length
     cdef Block _joined          # data of lines that are no longer, or not all, in the read
     cdef Py_ssize_t _offset     # where in `_joined` the data begins
-    cdef bint _is_error
     cdef str _type
     cdef str _id
     cdef object _retry

@@ -37,6 +37,7 @@ cdef inline bint is_name(const char *line, Py_ssize_t name, const char *field, P
 
 
 @cython.final
+@cython.no_gc  # it holds nothing but str and int
 cdef class EventReader:
     """Turns bytes into blocks, cut anywhere. What `EventParser` and the decoders share."""
 
@@ -320,8 +321,9 @@ cdef class EventReader:
 
     cdef void release(self) noexcept:
         """At a boundary: give back what memory is kept for the next event."""
-        free(&self._line)
-        free(&self._joined)
+        if self._line.memory is not NULL or self._joined.memory is not NULL:
+            free(&self._line)
+            free(&self._joined)
 
     cdef bytes hold(self):
         """Copy the rest of the read in hand, and go on in the copy; the caller keeps it until `next` gave NOTHING."""

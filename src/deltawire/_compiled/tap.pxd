@@ -5,20 +5,20 @@ from .stencil cimport Stencil, Stencils
 
 cdef class Tap:
     cdef object __weakref__
-    cdef str _asked_family
     cdef object _limits
-    cdef bint _wants_text
-    cdef bint _feeding
 
     cdef EventReader _reader
     cdef Stencils _stencils     # None where there are none
-    cdef const char *_missed    # data that no stencil has matched
     cdef bytes _head            # the first bytes, until they have told
 
-    cdef bint _lost             # nothing but bytes is counted any more
-    cdef bint _errored
-    cdef bint _done
-    cdef bint _speaks           # this read bears output
+    # Flags, a byte each: a server has many taps.
+    cdef unsigned char _wants_text
+    cdef unsigned char _knows_family  # it was asked for
+    cdef unsigned char _feeding
+    cdef unsigned char _lost    # nothing but bytes is counted any more
+    cdef unsigned char _errored
+    cdef unsigned char _done
+    cdef unsigned char _speaks  # this read bears output
     cdef str _status
     cdef str _family
     cdef object _model
@@ -50,7 +50,6 @@ cdef class Tap:
     cdef long long _max_gap
     cdef long long _closed_at
 
-    cdef int _enter(self, str name) except -1
     cdef object _report(self)
     cdef dict _finish_reasons(self)
     cdef Py_ssize_t _take_read(self, const char *data, Py_ssize_t length, at) except -1

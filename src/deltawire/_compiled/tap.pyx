@@ -35,6 +35,10 @@ _decoder = msgspec.json.Decoder()
 _decode = _decoder.decode
 
 
+# Instead of what builds values that nobody will ask for: a server has many taps.
+cdef Node _never_built = Constant(None)
+
+
 cdef object since(long long instant, long long start):
     return None if instant == NEVER else instant - start
 
@@ -66,7 +70,8 @@ cdef class Tap:
     def __init__(self, *, family="auto", started_at=None, text=False, limits=DEFAULT_LIMITS):
         if self._feeding:
             raise ConcurrentFeedError("__init__() while another call is under way")
-        self._asked_family = checked(family)
+        self._family = checked(family)
+        self._knows_family = self._family is not None
         self._wants_text = text
         self._limits = limits
         self.reset(started_at)
@@ -82,11 +87,10 @@ cdef class Tap:
         self._started_at = monotonic_ns() if started_at is None else started_at
         self._reader = EventReader(self._limits, error_lines=True)
         self._stencils = stencils_for(_decoder)
-        self._missed = NULL
         self._head = b""
         self._lost = self._errored = self._done = self._speaks = False
         self._status = "open"
-        self._family = self._asked_family
+        self._family = self._family if self._knows_family else None
         self._model = self._id = self._error = self._usage = self._reasons = None
         self._text = Text(Held(self._limits)) if self._wants_text else None
         self._bytes = self._events = self._chunks = self._faults = self._output = 0
@@ -119,17 +123,22 @@ cdef class Tap:
             ConcurrentFeedError: another call is under way.
         """
         cdef Py_buffer view
-        self._enter("feed")
+        cdef Py_ssize_t events
+        if self._feeding:
+            raise ConcurrentFeedError("feed() while another call is under way")
+        self._feeding = True
         try:
             if PyBytes_CheckExact(data):
-                return self._take_read(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), at)
-            PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-            try:
-                return self._take_read(<const char *>view.buf, view.len, at)
-            finally:
-                PyBuffer_Release(&view)
+                events = self._take_read(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), at)
+            else:
+                PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+                try:
+                    events = self._take_read(<const char *>view.buf, view.len, at)
+                finally:
+                    PyBuffer_Release(&view)
         finally:
             self._feeding = False
+        return events
 
     def close(self, at=None):
         """End the stream and return the report; again, the same. For a `finally`.
@@ -139,7 +148,9 @@ cdef class Tap:
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        self._enter("close")
+        if self._feeding:
+            raise ConcurrentFeedError("close() while another call is under way")
+        self._feeding = True
         try:
             if self._closed_at == NEVER:
                 self._closed_at = monotonic_ns() if at is None else at
@@ -148,12 +159,6 @@ cdef class Tap:
             return self._report()
         finally:
             self._feeding = False
-
-    cdef int _enter(self, str name) except -1:
-        if self._feeding:
-            raise ConcurrentFeedError(f"{name}() while another call is under way")
-        self._feeding = True
-        return 0
 
     cdef object _report(self):
         if isinstance(self._usage, dict):
@@ -206,7 +211,6 @@ cdef class Tap:
     cdef bint _is_readable(self, const char *data, Py_ssize_t length) except -1:
         """Look at the first line, once it, or enough of it, has come."""
         if self._events:
-            self._head = b""
             return True
         self._head += data[:min(length, _head_length - PyBytes_GET_SIZE(self._head))]
         if is_binary(self._head):
@@ -275,6 +279,8 @@ cdef class Tap:
             self._last_token_at = self._read_at
         if self._reader.at_boundary():
             self._reader.release()
+        if self._events:
+            self._head = b""
         return 0
 
     cdef int _drain(self) except -1:
@@ -300,10 +306,7 @@ cdef class Tap:
             if start is NULL:
                 return 0
             stencil = self._stencils.match(start, reader._end, &stop)
-            if stencil is None:
-                self._missed = start
-                return 0
-            if not reader.take_ahead(stop):
+            if stencil is None or not reader.take_ahead(stop):
                 return 0
             self._events += 1
             self._take_match(stencil, start, stop)
@@ -314,14 +317,12 @@ cdef class Tap:
         cdef EventReader reader = self._reader
         cdef const char *start = reader.data
         cdef const char *end = start + reader.length
-        cdef const char *missed = self._missed
         cdef const char *stop
         cdef Stencil stencil
-        self._missed = NULL
         if found == ERROR_LINE:
             return self._note_error(error_body(start[:reader.length]))
         self._events += 1
-        if self._stencils is not None and start != missed and not reader.is_error:
+        if self._stencils is not None and not reader.is_error:
             stencil = self._stencils.match(start, end, &stop)
             if stencil is not None and stop == end:
                 return self._take_match(stencil, start, end)
@@ -366,6 +367,8 @@ cdef class Tap:
             if self._family is None:
                 return self._take_payload(self._stencils.build(stencil, data, end - data))
             glance = stencil.glance = glance_of(stencil.root, self._family)
+            if glance.tells and not glance.names and not verifying:
+                stencil.root = _never_built
         if not glance.tells or (glance.names and (self._model is None or self._id is None)):
             return self._take_payload(self._stencils.build(stencil, data, end - data))
         self._stencils.earn()
