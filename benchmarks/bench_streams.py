@@ -2,7 +2,8 @@
 
 import pytest
 
-from deltawire.cli.peers import GROUPS, Contender, contenders, expected
+from deltawire.cli.contender import Contender
+from deltawire.cli.peers import GROUPS, contenders, expected
 from deltawire.replay import sample
 
 from .fixtures import EVENTS, READS, SLOW_EVENTS, STREAMS, reads, stream

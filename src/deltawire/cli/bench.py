@@ -15,7 +15,8 @@ from rich.table import Table
 
 from .. import BACKEND, __version__
 from ..replay import Sample, sample
-from .peers import GROUPS, READ, Contender, Run, contenders, expected
+from .contender import Contender, Run
+from .peers import GROUPS, READ, contenders, expected
 from .report import backend_note, json_text, write
 
 _EVENTS = 2000

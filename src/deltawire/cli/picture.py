@@ -13,6 +13,8 @@ _TITLES = {
     "typed": "bytes → typed chunks, or their JSON values",
     "text": "bytes → text",
     "accumulate": "bytes → the finished completion",
+    "tap": "bytes that are sent on → usage, finish reasons and times",
+    "rewrite": "bytes → the same with another model, and without usage",
 }
 _OWN, _TWIN, _OTHER, _INK = "#e4572e", "#f2b8a4", "#b9c4cf", "#2b2f36"
 
