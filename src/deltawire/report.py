@@ -26,7 +26,7 @@ class StreamReport(msgspec.Struct, kw_only=True):
             nothing has told.
         usage: the last that was sent, under the names of chat completions; the prompt's
             tokens include those from and to a cache, which Anthropic counts apart.
-        finish_reasons: by choice, as they were sent, None where none came. The other
+        finish_reasons: by choice, in order, as they were sent, None where none came. The other
             families have choice 0 only: Anthropic's `stop_reason`; of a response
             "completed", why it is incomplete, or "failed".
         model, id: the first that were not empty.

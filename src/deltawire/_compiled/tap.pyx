@@ -193,7 +193,7 @@ cdef class Tap:
         reasons = {index: None for index in range(64) if self._choices >> index & 1}
         if self._reasons is not None:
             reasons.update(self._reasons)
-        return reasons
+        return dict(sorted(reasons.items()))
 
     cdef Py_ssize_t _take_read(self, const char *data, Py_ssize_t length, at) except -1:
         cdef long long before = self._events
@@ -373,17 +373,17 @@ cdef class Tap:
             return self._take_payload(self._stencils.build(stencil, data, end - data))
         self._stencils.earn()
         self._chunks += 1
-        if glance.bears_output(stencil.spans):
-            self._output += 1
-            self._speaks = True
-        for at in range(glance.indexes_length):
-            index = integer(&stencil.spans[glance.indexes[at]])
-            if index < 0 or index > 63 or not self._choices >> index & 1:
-                self._note_choice(index, None)
         if glance.usage is not None:
             self._counted = stencil
             self._counted_at = data
             self._counted_end = end
+        for at in range(glance.indexes_length):
+            index = integer(&stencil.spans[glance.indexes[at]])
+            if index < 0 or index > 63 or not self._choices >> index & 1:
+                self._note_choice(index, None)
+        if glance.bears_output(stencil.spans):
+            self._output += 1
+            self._speaks = True
         if self._text is not None:
             for slot, node in glance.texts:
                 if <int>slot < 0 or integer(&stencil.spans[<int>slot]) == 0:

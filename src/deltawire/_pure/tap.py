@@ -101,7 +101,7 @@ class Tap:
             status="errored" if self._errored else "done" if self._done else self._status,
             family=self._family,
             usage=usage,
-            finish_reasons=dict(self._finish_reasons),
+            finish_reasons=dict(sorted(self._finish_reasons.items())),
             model=self._model,
             id=self._id,
             error=self._error,
