@@ -16,6 +16,8 @@ READERS = {
     "ChunkDecoder": "chat",
     "TextDecoder": "chat",
     "CompletionAccumulator": "accumulator",
+    "Tap": "tap",
+    "Rewriter": "rewriter",
 }
 CUT = b'data: {"id":"chatcmpl-D3ltaW1reR3playS4mpl3000","object":"chat.comp'
 
@@ -48,7 +50,11 @@ def bench_idle(benchmark, reader: str, name: str) -> None:
     benchmark.extra_info["in an event"] = bytes_each(lambda: read(CUT))
     benchmark.extra_info["with stencils"] = bytes_each(lambda: read(learned))
     benchmark(new)
-    if name == "compiled" and reader != "CompletionAccumulator":
+    if name == "compiled" and reader == "Tap":
+        # What it has learned apart, and the id and the model that it will report.
+        assert benchmark.extra_info["new"] <= 512
+        assert benchmark.extra_info["with stencils"] <= 512 + 256 + 4096
+    elif name == "compiled" and reader != "CompletionAccumulator":
         assert benchmark.extra_info["in an event"] <= 2048
         assert benchmark.extra_info["with stencils"] <= benchmark.extra_info["in an event"] + 4096
 

@@ -41,6 +41,7 @@ cdef class Rewriter:
     cdef Block _ready           # what goes on
     cdef Block _rest            # of the block under way
     cdef const char *_copied    # of the read, or the block, in hand: up to here it is in `_ready`, or is not to be
+    cdef const char *_lf        # of the read in hand, the first LF behind those passed; its end if there is none
     cdef Py_ssize_t _line       # bytes of the line in progress
     cdef bint _at_start         # a BOM may come
     cdef bint _after_cr         # an LF that comes next belongs to that CR

@@ -268,6 +268,7 @@ cdef class Rewriter:
         cdef const char *stop
         cdef const char *held
         self._copied = pos
+        self._lf = NULL
         if pos < end and self._after_cr:
             self._after_cr = False
             if pos[0] == c"\n":
@@ -310,8 +311,9 @@ cdef class Rewriter:
         cdef const char *stop
         cdef Py_ssize_t line
         while pos < end:
-            stop = find(pos, end, c"\n")
-            stop = find(pos, stop, c"\r")
+            if self._lf < pos:  # each byte is looked at once, however many CR come before it
+                self._lf = find(pos, end, c"\n")
+            stop = find(pos, self._lf, c"\r")
             self._line += stop - pos
             if stop == end:
                 break
@@ -472,6 +474,7 @@ cdef class Rewriter:
         cdef const char *pos = PyBytes_AS_STRING(read)
         cdef const char *end = pos + PyBytes_GET_SIZE(read)
         cdef const char *stop
+        self._lf = NULL
         if pos < end and self._after_cr:
             self._after_cr = False
             if pos[0] == c"\n":

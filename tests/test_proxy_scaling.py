@@ -1,0 +1,66 @@
+"""A tap and a rewriter: four times the input costs at most five times the time, whatever its shape."""
+
+from collections.abc import Callable
+
+import pytest
+
+from .test_scaling import check, gather, sliced
+
+FRAMED: dict[str, Callable[[int], list[bytes]]] = {
+    "CR only": lambda scale: [b"data: x\r\r" * 10_000 * scale],
+    "CR only, one line": lambda scale: sliced(b"data: " + b"x" * 50_000 * scale + b"\r\r", 64),
+    "reads of one byte": lambda scale: sliced(b"data: " + b"x" * 5_000 * scale + b"\n\n", 1),
+    "one line": lambda scale: sliced(b"data: " + b"x" * 50_000 * scale + b"\n\n", 64),
+    "one comment": lambda scale: sliced(b":" + b"x" * 50_000 * scale + b"\n", 64),
+    "many data lines": lambda scale: sliced(b"data: x\n" * 5_000 * scale + b"\n", 64),
+    "many data lines, one read": lambda scale: [b"data: x\n" * 5_000 * scale + b"\n"],
+    "many tiny events": lambda scale: [b"data:\n\n" * 4_000 * scale],
+    "CR and LF in turn": lambda scale: [b"data: x\r\n\r\n" * 4_000 * scale],
+}
+
+# Payloads that are walked member by member.
+WALKED: dict[str, Callable[[int], list[bytes]]] = {
+    "many models": lambda scale: [b'data: {"choices":[]' + b',"model":"m"' * 1_000 * scale + b"}\n\n"],
+    "many usages": lambda scale: [b'data: {"choices":[1]' + b',"usage":null' * 1_000 * scale + b"}\n\n"],
+    "a data line for each member": lambda scale: [
+        b'data: {"choices":[1]\n' + b'data: ,"model":"m","usage":1\n' * 1_000 * scale + b"data: }\n\n"
+    ],
+    "nested deep": lambda scale: [b'data: {"a":[[[[[[[[' + b'"{",' * 2_000 * scale + b'0]]]]]]]],"model":"m"}\n\n'],
+    "a long string": lambda scale: [b'data: {"model":"m","a":"' + b'\\"{' * 50_000 * scale + b'"}\n\n'],
+    "many choices": lambda scale: [
+        b'data: {"model":"m","choices":[' + b",".join(b'{"index":%d}' % at for at in range(1_000 * scale)) + b"]}\n\n"
+    ],
+}
+EVERY = FRAMED | WALKED
+
+
+@pytest.mark.parametrize("shape", EVERY)
+def test_taps_cost_is_linear(backend, shape: str) -> None:
+    def run(scale: int) -> Callable[[], object]:
+        reads = EVERY[shape](scale)
+
+        def observe() -> None:
+            tap = backend.Tap(text=True)
+            for read in reads:
+                tap.feed(read)
+            assert tap.close().bytes == sum(map(len, reads))
+
+        return observe
+
+    check(run, lambda scale: gather(EVERY[shape](scale)))
+
+
+@pytest.mark.parametrize("shape", EVERY)
+def test_rewriters_cost_is_linear(backend, shape: str) -> None:
+    def run(scale: int) -> Callable[[], object]:
+        reads = EVERY[shape](scale)
+
+        def rewrite() -> None:
+            rewriter = backend.Rewriter(model="another", usage="drop")
+            for read in reads:
+                rewriter.feed(read)
+            rewriter.finish()
+
+        return rewrite
+
+    check(run, lambda scale: gather(EVERY[shape](scale)))
