@@ -46,7 +46,7 @@ cdef class Rewriter:
     cdef bint _at_start         # a BOM may come
     cdef bint _after_cr         # an LF that comes next belongs to that CR
     cdef bint _owes_lf          # and goes on
-    cdef object _blocks         # to be rewritten, where there is an `each`
+    cdef object _blocks         # to be rewritten; None where there is no `each`
     cdef object _overflow
     cdef str _family
     cdef bint _has_done         # streams of that family end with `[DONE]`

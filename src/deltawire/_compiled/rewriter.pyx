@@ -115,7 +115,6 @@ cdef class Rewriter:
 
     def __cinit__(self):
         self._limits = DEFAULT_LIMITS
-        self._blocks = deque()
 
     def __init__(self, *, model=None, usage="keep", each=None, tap=None, limits=DEFAULT_LIMITS):
         if self._feeding:
@@ -152,7 +151,7 @@ cdef class Rewriter:
         self._at_start = True
         self._after_cr = False
         self._owes_lf = True
-        self._blocks = deque()
+        self._blocks = None if self._each is None else deque()
         self._overflow = None
         self._family = None
         self._has_done = self._done = False

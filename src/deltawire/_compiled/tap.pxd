@@ -18,8 +18,8 @@ cdef class Tap:
     cdef unsigned char _lost    # nothing but bytes is counted any more
     cdef unsigned char _errored
     cdef unsigned char _done
+    cdef unsigned char _status  # where it is not done
     cdef unsigned char _speaks  # this read bears output
-    cdef str _status
     cdef str _family
     cdef object _model
     cdef object _id
@@ -57,7 +57,7 @@ cdef class Tap:
     cdef int _observe(self, const char *data, Py_ssize_t length) except -1
     cdef int _end(self) except -1
     cdef bint _is_whole(self) except -1
-    cdef int _lose(self, str status) except -1
+    cdef int _lose(self, unsigned char status) except -1
     cdef int _end_read(self) except -1
     cdef int _drain(self) except -1
     cdef int _take_ahead(self) except -1

@@ -28,6 +28,15 @@ from .stencil import check_same
 cdef extern from *:
     long long NEVER "LLONG_MIN"
 
+cdef enum:  # the places of what a stream that is not done may be
+    OPEN
+    FINISHED
+    TRUNCATED
+    OVERFLOW
+    UNREADABLE
+
+_STATUS = ("open", "finished_without_done", "truncated", "overflow", "unreadable")
+
 cdef Py_ssize_t _head_length = HEAD
 
 # Plain JSON: what a payload says depends on its stream's family.
@@ -89,7 +98,7 @@ cdef class Tap:
         self._stencils = stencils_for(_decoder)
         self._head = b""
         self._lost = self._errored = self._done = self._speaks = False
-        self._status = "open"
+        self._status = OPEN
         self._family = self._family if self._knows_family else None
         self._model = self._id = self._error = self._usage = self._reasons = None
         self._text = Text(Held(self._limits)) if self._wants_text else None
@@ -166,7 +175,7 @@ cdef class Tap:
         usage = self._usage
         counted = None if usage is None else usage.completion_tokens
         return StreamReport(
-            status="errored" if self._errored else "done" if self._done else self._status,
+            status="errored" if self._errored else "done" if self._done else _STATUS[self._status],
             family=self._family,
             usage=usage,
             finish_reasons=self._finish_reasons(),
@@ -214,7 +223,7 @@ cdef class Tap:
             return True
         self._head += data[:min(length, _head_length - PyBytes_GET_SIZE(self._head))]
         if is_binary(self._head):
-            self._lose("unreadable")
+            self._lose(UNREADABLE)
             return False
         return True
 
@@ -223,7 +232,7 @@ cdef class Tap:
             self._reader.begin(data, length)
             self._drain()
         except LimitExceededError:
-            self._lose("overflow")
+            self._lose(OVERFLOW)
         except BaseException:  # the caller takes the read away
             self._reader.drop()
             self._counted = None
@@ -241,14 +250,14 @@ cdef class Tap:
                 if reader.finish_block() != NOTHING and self._is_whole():
                     self._take(EVENT)
         except LimitExceededError:
-            self._lose("overflow")
+            self._lose(OVERFLOW)
             return 0
         self._end_read()
         if self._bytes and not self._events and not is_begun(self._head):
-            self._lose("unreadable")
+            self._lose(UNREADABLE)
             return 0
         reasons = self._finish_reasons()
-        self._status = "finished_without_done" if reasons and None not in reasons.values() else "truncated"
+        self._status = FINISHED if reasons and None not in reasons.values() else TRUNCATED
         return 0
 
     cdef bint _is_whole(self) except -1:
@@ -260,7 +269,7 @@ cdef class Tap:
         except NotAChunk:
             return False
 
-    cdef int _lose(self, str status) except -1:
+    cdef int _lose(self, unsigned char status) except -1:
         self._status = status
         self._lost = True
         self._reader.clear()
