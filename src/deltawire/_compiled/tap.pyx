@@ -114,6 +114,11 @@ cdef class Tap:
         return not self._lost and self._reader.at_boundary()
 
     @property
+    def last_token_at(self):
+        """When the last read came that bore output, as in the report, which costs more to ask for at each read."""
+        return since(self._last_token_at, 0)
+
+    @property
     def report(self):
         """What was seen so far, as a new object."""
         return self._report()

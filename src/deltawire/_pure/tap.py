@@ -92,6 +92,11 @@ class Tap:
         return not self._lost and self._reader.at_boundary
 
     @property
+    def last_token_at(self) -> int | None:
+        """When the last read came that bore output, as in the report, which costs more to ask for at each read."""
+        return self._last_token_at
+
+    @property
     def report(self) -> StreamReport:
         """What was seen so far, as a new object."""
         usage = self._usage
