@@ -8,7 +8,7 @@ JSON takes it for white space (RFC 8259, section 2).
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,6 +20,9 @@ from .families import object_of
 # From, to, and what comes instead; in order, none overlapping.
 Edit = tuple[int, int, bytes]
 
+# Name, start, start of the value, end.
+Member = tuple[bytes, int, int, int]
+
 BodyT = TypeVar("BodyT", bytes, str, dict[str, Any])
 
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|$)")
@@ -28,7 +31,7 @@ _LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|$)")
 _S = rb"[ \t\r\n]*+"
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _NESTED = rb"[\[{](?:[^][{}\"]++|" + _STRING + rb")*+[]}]"
-for _ in range(5):  # deeper than choices, delta, tool calls and function
+for _ in range(8):  # as deep as the bytes of the most likely tokens
     _NESTED = rb"[\[{](?:[^][{}\"]++|" + _STRING + rb"|" + _NESTED + rb")*+[]}]"
 _NAME = _S + rb"(" + _STRING + rb")" + _S + rb":" + _S
 _VALUE = _STRING + rb"|" + _NESTED + rb"|[^][{}\",: \t\r\n]++"
@@ -141,7 +144,13 @@ def joined(answer: RawEvent | bytes | Iterable[RawEvent | bytes] | None) -> byte
     return b"".join(map(joined, answer))
 
 
-def edits_of(data: bytes, payload: dict[str, Any], model: bytes | None, drops_usage: bool) -> list[Edit] | None:
+def edits_of(
+    data: bytes,
+    payload: dict[str, Any],
+    model: bytes | None,
+    drops_usage: bool,
+    walk: Callable[[bytes], Iterable[Member]] | None = None,
+) -> list[Edit] | None:
     """Return what is to be changed in an event's data; None where the whole event is to go.
 
     Args:
@@ -149,21 +158,21 @@ def edits_of(data: bytes, payload: dict[str, Any], model: bytes | None, drops_us
         payload: the same, decoded.
         model: what each `model` that is a string, and not empty, is to be, as JSON.
         drops_usage: a chunk that brings only usage is to go, and `usage` from others.
+        walk: in place of `members`.
     """
     cuts_usage = drops_usage and "usage" in payload and _is_chat(payload)
     if cuts_usage and not payload.get("choices") and payload["usage"] is not None and not payload.get("error"):
         return None
     edits: list[Edit] = []
     if cuts_usage or (model is not None and "model" in payload):
-        members = list(_members(data))
+        walked = list((walk or members)(data))
         kept = False  # a member that stays was before
-        for number, (name, start, value, end) in enumerate(members):
+        for number, (name, start, value, end) in enumerate(walked):
             if cuts_usage and name == b"usage":
-                last = number + 1 == len(members)
+                # With the comma before it, or behind it where nothing stays before.
+                last = number + 1 == len(walked)
                 edits.append(
-                    (members[number - 1][3], end, b"")
-                    if kept
-                    else (start, end if last else members[number + 1][1], b"")
+                    (walked[number - 1][3], end, b"") if kept else (start, end if last else walked[number + 1][1], b"")
                 )
                 continue
             kept = True
@@ -193,7 +202,7 @@ def include_usage_in_request(body: BodyT) -> tuple[BodyT, bool]:
     if payload is None or not _lacks_usage(payload):
         return body, False
     options = b"{}"
-    for name, _, value, end in _members(data):
+    for name, _, value, end in members(data):
         if name == b"stream_options" and data[value : value + 1] == b"{":
             options = data[value:end]
     data = _with_member(data, b"stream_options", _with_member(options, b"include_usage", b"true"))
@@ -210,7 +219,7 @@ def _lacks_usage(request: dict[str, Any]) -> bool:
 
 def _with_member(data: bytes, name: bytes, value: bytes) -> bytes:
     """Return an object with a member set; of several of that name, the last, which counts."""
-    places = [(start, end) for known, _, start, end in _members(data) if known == name]
+    places = [(start, end) for known, _, start, end in members(data) if known == name]
     if places:
         start, end = places[-1]
         return data[:start] + value + data[end:]
@@ -227,18 +236,18 @@ def _is_chat(payload: dict[str, Any]) -> bool:
     )
 
 
-def _members(data: bytes) -> Iterator[tuple[bytes, int, int, int]]:
-    """Yield name, start, start of the value, and end of each member of an object, which is valid."""
+def members(data: bytes) -> Iterator[Member]:
+    """Yield the members of an object, which is valid."""
     at = _end_of(_FIRST.match(data))
     while (member := _MEMBER.match(data, at)) is not None:
-        yield _plain(member[1]), member.start(1), member.start(2), member.end(2)
+        yield plain(member[1]), member.start(1), member.start(2), member.end(2)
         at = member.end()
         if member[3] == b"}":
             return
     # It has no member, or one that is nested deeper than the pattern.
     while (begun := _MEMBER_BEGUN.match(data, at)) is not None:
         end = _end_of_value(data, begun.end())
-        yield _plain(begun[1]), begun.start(1), begun.end(), end
+        yield plain(begun[1]), begun.start(1), begun.end(), end
         at = _end_of(_COMMA.match(data, end)) or len(data)
 
 
@@ -257,7 +266,7 @@ def _end_of(match: re.Match[bytes] | None) -> int:
     return 0 if match is None else match.end()
 
 
-def _plain(string: bytes) -> bytes:
+def plain(string: bytes) -> bytes:
     """Return what a string, with its quotes, says."""
     if b"\\" not in string:
         return string[1:-1]

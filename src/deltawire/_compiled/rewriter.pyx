@@ -24,6 +24,7 @@ from ..families import family_of, is_end
 from ..limits import DEFAULT_LIMITS
 from ..splicing import Lines, edits_of, joined
 from .stencil import check_same
+from .walking import members
 
 # Bytes that the blocks first take; those that `_rest` may keep between events.
 cdef Py_ssize_t _smallest = 512
@@ -388,7 +389,7 @@ cdef class Rewriter:
         if not self._done and is_end(data, payload, self._family):
             self._done = True
         if payload is not None and (self._model is not None or self._drops_usage):
-            edits = edits_of(data, payload, self._model, self._drops_usage)
+            edits = edits_of(data, payload, self._model, self._drops_usage, members)
             if edits is None:
                 return b""
             if edits:

@@ -31,7 +31,7 @@ cdef class Tap:
     cdef long long _faults
     cdef long long _output
 
-    cdef object _usage          # a Usage; a dict that is to become one; None
+    cdef object _usage          # a Usage; the stencil and the payload that has it; None
     # Of this read's last match that had one.
     cdef Stencil _counted
     cdef const char *_counted_at
@@ -68,4 +68,5 @@ cdef class Tap:
     cdef int _take_payload(self, dict payload) except -1
     cdef int _note_error(self, error) except -1
     cdef int _note_choice(self, index, reason) except -1
-    cdef int _note_usage(self) except -1
+    cdef int _keep_usage(self) except -1
+    cdef object _usage_so_far(self)

@@ -175,9 +175,7 @@ cdef class Tap:
             self._feeding = False
 
     cdef object _report(self):
-        if isinstance(self._usage, dict):
-            self._usage = fitted(self._usage, Usage)
-        usage = self._usage
+        usage = self._usage_so_far()
         counted = None if usage is None else usage.completion_tokens
         return StreamReport(
             status="errored" if self._errored else "done" if self._done else _STATUS[self._status],
@@ -281,9 +279,8 @@ cdef class Tap:
         return 0
 
     cdef int _end_read(self) except -1:
-        """Keep what is left of a read that the caller takes away: a usage, and the time if it bore output."""
-        if self._counted is not None:
-            self._note_usage()
+        """Keep what a read leaves, which the caller takes away: the last usage, and the time if it bore output."""
+        self._keep_usage()
         if self._speaks:
             self._speaks = False
             if self._last_token_at == NEVER:
@@ -339,7 +336,8 @@ cdef class Tap:
         if self._stencils is not None and not reader.is_error:
             stencil = self._stencils.match(start, end, &stop)
             if stencil is not None and stop == end:
-                return self._take_match(stencil, start, end)
+                self._take_match(stencil, start, end)
+                return self._keep_usage()  # where the reader has put it together it does not last
         while start < end and is_space(start[0]):
             start += 1
         while start < end and is_space((end - 1)[0]):
@@ -474,10 +472,21 @@ cdef class Tap:
             self._reasons[index] = reason
         return 0
 
-    cdef int _note_usage(self) except -1:
-        """Build the usage of the read's last match that had one."""
-        cdef Stencil stencil = self._counted
-        self._counted = None
-        stencil.match(self._counted_at, self._counted_end)  # its spans may be those of another payload by now
-        self._usage = stencil.glance.usage.build(stencil.spans)
+    cdef int _keep_usage(self) except -1:
+        """Copy the payload of the last match that had a usage out of the read."""
+        if self._counted is not None:
+            self._usage = self._counted, self._counted_at[:self._counted_end - self._counted_at]
+            self._counted = None
         return 0
+
+    cdef object _usage_so_far(self):
+        """Return the usage that came last, read now where it is still in a payload."""
+        cdef Stencil stencil
+        cdef bytes payload
+        cdef const char *start
+        if isinstance(self._usage, tuple):
+            stencil, payload = self._usage
+            start = PyBytes_AS_STRING(payload)
+            stencil.match(start, start + PyBytes_GET_SIZE(payload))
+            self._usage = fitted(stencil.glance.usage.build(stencil.spans), Usage)
+        return self._usage
