@@ -25,8 +25,6 @@ Member = tuple[bytes, int, int, int]
 
 BodyT = TypeVar("BodyT", bytes, str, dict[str, Any])
 
-_LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|$)")
-
 # Tokens of JSON. Possessive: what has matched is not tried in another way.
 _S = rb"[ \t\r\n]*+"
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -95,13 +93,16 @@ class Lines:
         self.raw = raw
         self.type = b""
         self._values: list[tuple[int, int]] = []
-        for line in _LINE.finditer(raw):
-            name, colon, value = line[1].partition(b":")
+        start = 0
+        for line in raw.splitlines(keepends=True):
+            content = line.rstrip(b"\r\n")
+            name, colon, value = content.partition(b":")
             if name == b"data":
-                at = line.start() + len(name) + len(colon) + value.startswith(b" ")
-                self._values.append((at, line.end(1)))
+                at = start + len(name) + len(colon) + value.startswith(b" ")
+                self._values.append((at, start + len(content)))
             elif name == b"event":
                 self.type = value.removeprefix(b" ")
+            start += len(line)
         self.data = b"\n".join(raw[at:end] for at, end in self._values) if self._values else None
 
     def event(self) -> RawEvent:
