@@ -1,0 +1,378 @@
+"""What the relays share: the headers that go on, and one body on its way from upstream to a client.
+
+A body is sent on read by read, as it came: one call of the tap and one write for each, and
+nothing else that is done for each. One timer for the stream looks at what has become quiet.
+Nothing here knows an HTTP library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from math import inf
+from time import monotonic
+from typing import Any, Protocol
+
+import msgspec
+
+from .. import Rewriter, StreamReport, Tap, encode_comment, encode_error
+from ..sources import aclose
+
+OnReport = Callable[[StreamReport], Any]
+Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+
+# Those of RFC 9110, 7.6.1, the credentials of a proxy, and what belongs to one message's framing.
+HOP_BY_HOP = {
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+}
+
+# Of a lost client, where only looking tells; it is the longest that upstream is read for nobody.
+LOOK_EVERY = 1.0
+# For the error event and the end of the body, when the client may not be reading.
+FAREWELL = 1.0
+
+_COMMENT = encode_comment()
+_BOM = b"\xef\xbb\xbf"
+
+logger = logging.getLogger("deltawire")
+
+
+def pairs(headers: Headers) -> Iterator[tuple[str, str]]:
+    """Return the fields of a mapping, or pairs as they are."""
+    return iter(headers.items() if isinstance(headers, Mapping) else headers)
+
+
+def end_to_end(headers: Headers, *others: str) -> list[tuple[str, str]]:
+    """Return the fields that are for the other end: without those of this hop, those it names, and `others`.
+
+    Source: RFC 9110, 7.6.1 "Connection".
+    """
+    fields = list(pairs(headers))
+    named = {
+        option.strip().lower() for name, value in fields if name.lower() == "connection" for option in value.split(",")
+    }
+    left_out = HOP_BY_HOP | named | set(others)
+    return [(name, value) for name, value in fields if name.lower() not in left_out]
+
+
+def upstream_headers(headers: Headers) -> list[tuple[str, str]]:
+    """Return a client's header fields as they go to upstream, which is asked for a body that is not compressed.
+
+    The HTTP client sets Host and Content-Length, and waits for no 100 Continue.
+    """
+    fields = end_to_end(headers, "accept-encoding", "content-length", "expect", "host")
+    return [*fields, ("Accept-Encoding", "identity")]
+
+
+def is_event_stream(status: int, headers: Headers, *, encoded: bool) -> bool:
+    """Tell whether an answer is one that may be observed, and that takes comments and an error event."""
+    kind = next((value for name, value in pairs(headers) if name.lower() == "content-type"), "")
+    return 200 <= status < 300 and not encoded and kind.partition(";")[0].strip().lower() == "text/event-stream"
+
+
+def is_encoded(headers: Headers) -> bool:
+    """Tell whether an answer names a content coding."""
+    codings = [value.strip().lower() for name, value in pairs(headers) if name.lower() == "content-encoding"]
+    return any(coding not in ("", "identity") for coding in codings)
+
+
+class Client(Protocol):
+    """The client of a relay, as a server shows it."""
+
+    @property
+    def write(self) -> Callable[[bytes], Awaitable[None]]:
+        """Sends bytes on, and waits while the client is slow; raises OSError once it has left."""
+
+    async def start(self) -> None:
+        """Send the status and the headers."""
+
+    async def end(self) -> None:
+        """End the body."""
+
+    def cut(self) -> None:
+        """End the connection, for a body that is not whole and cannot say so."""
+
+    def has_left(self) -> bool:
+        """Tell whether the connection is known to be lost."""
+
+
+async def _nowhere(data: bytes) -> None:
+    """Write for nobody."""
+
+
+class Relay:
+    """One body on its way from upstream to a client.
+
+    Args:
+        upstream: the response, which is closed.
+        read: gives its next read, b"" at the end of the body.
+        observed: the body is an event stream. Of another one neither tap nor rewriter sees anything.
+        framed: the end of the body can be told from the end of the connection.
+        watched: `client.has_left` is to be looked at; else `leave` is called.
+
+    The others are those of the integrations' `relay`.
+    """
+
+    def __init__(
+        self,
+        upstream: Any,
+        read: Callable[[], Awaitable[bytes]],
+        client: Client,
+        *,
+        observed: bool,
+        framed: bool,
+        watched: bool,
+        tap: Tap | None,
+        rewriter: Rewriter | None,
+        on_report: OnReport | None,
+        keep_alive: float | None,
+        idle_timeout: float | None,
+        drain: float,
+    ) -> None:
+        if tap is None and (on_report is not None or (keep_alive is not None and rewriter is None)):
+            tap = Tap()
+        self._upstream = upstream
+        self._read = read
+        self._client = client
+        self._write = client.write
+        self._observed = observed
+        self._framed = framed
+        self._watched = watched
+        self._tap = tap
+        self._rewriter = rewriter if observed else None
+        self._on_report = on_report
+        self._keep_alive = keep_alive if observed else None
+        self._idle_timeout = idle_timeout
+        self._drain = drain if observed and tap is not None else 0.0
+        self._bytes = 0  # of a body that is not observed
+        self._began = self._seen = self._sent = monotonic()  # _seen: the last read, _sent: the last write
+        self._writing = False
+        self._comment: asyncio.Task[None] | None = None  # one that is being written
+        self._held = b""  # the first bytes, as long as they may be a BOM behind a comment
+        self._left = False
+        self._fault: dict[str, Any] | None = None  # what the client is told
+        self._switch: asyncio.Timeout | None = None  # stops the pump
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """Send the body on until it ends or the client leaves; the report is given whatever happens."""
+        whole = True
+        try:
+            await self._switched()
+            whole = await self._end()
+        except asyncio.CancelledError:
+            whole = not self._writing  # else nobody knows how much of the last write the client gets
+            if whole and not self._client.has_left():
+                self._fail("The relay was shut down in the middle of the stream.", "relay_shut_down")
+                whole = await self._end()
+            raise
+        finally:
+            try:
+                await aclose(self._upstream)
+            finally:
+                await self._report()
+            if not whole:
+                self._client.cut()
+
+    def leave(self) -> None:
+        """Take note that the client has left: upstream is closed, or read on for as long as `drain` says."""
+        if self._left:
+            return
+        self._left = True
+        self._write = _nowhere
+        if self._comment is not None:
+            self._comment.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._drain > 0:
+            self._timer = asyncio.get_running_loop().call_later(self._drain, self._stop)
+        else:
+            self._stop()
+
+    async def _switched(self) -> None:
+        """Pump until the body ends or the switch is used."""
+        try:
+            async with asyncio.timeout(None) as self._switch:
+                self._tick()
+                await self._pump()
+        except TimeoutError:
+            pass  # the switch's own: `_left` or `_fault` says why
+        finally:
+            self._switch = None
+            if self._timer is not None:
+                self._timer.cancel()
+
+    async def _pump(self) -> None:
+        read, rewriter = self._read, self._rewriter
+        feed = self._tap.feed if self._observed and self._tap is not None else self._count
+        self._writing = True
+        try:
+            await self._client.start()
+        except OSError:
+            self.leave()
+        self._writing = False
+        while not self._left or self._drain > 0:
+            try:
+                data = await read()
+            except Exception as error:  # noqa: BLE001 (whatever the HTTP client raises)
+                logger.warning("upstream failed in the middle of a body: %r", error)
+                self._fail("Upstream closed the connection in the middle of the stream.", "upstream_closed")
+                return
+            if not data:
+                self._check_end()
+                return
+            self._seen = monotonic()
+            if self._comment is not None:
+                await self._comment
+            feed(data)
+            if rewriter is not None:
+                try:
+                    data = rewriter.feed(data)
+                except Exception:
+                    logger.exception("the stream could not be rewritten")
+                    self._fault = _error("The relay could not read the stream.", "relay_failed")
+                    return
+                if not data:
+                    continue
+            self._sent = self._seen
+            self._writing = True
+            try:
+                await self._write(data)
+            except OSError:
+                self.leave()
+            self._writing = False
+
+    def _check_end(self) -> None:
+        """Look whether a body that ends with its connection was whole."""
+        if self._framed or self._tap is None:
+            return
+        report = self._tap.report
+        finished = report.finish_reasons and None not in report.finish_reasons.values()
+        if report.family is not None and not finished:
+            self._fail("Upstream closed the connection in the middle of the stream.", "upstream_closed")
+
+    def _count(self, data: bytes) -> None:
+        self._bytes += len(data)
+
+    # --- the timer
+
+    def _tick(self) -> None:
+        """Look at what has become quiet; called when the first of it is due."""
+        now = monotonic()
+        if self._watched and self._client.has_left():
+            self.leave()
+            return
+        if self._writing or self._comment is not None:
+            self._seen = self._sent = now  # the client is the slow one
+        due = now + LOOK_EVERY if self._watched else inf
+        if self._idle_timeout is not None:
+            if now - self._seen >= self._idle_timeout:
+                self._fail(f"Nothing came from upstream for {self._idle_timeout:g} s.", "upstream_timeout")
+                self._stop()
+                return
+            due = min(due, self._seen + self._idle_timeout)
+        if self._keep_alive is not None:
+            if now - self._sent >= self._keep_alive:
+                self._comment_now()
+                self._sent = now
+            due = min(due, self._sent + self._keep_alive)
+        if due < inf:
+            self._timer = asyncio.get_running_loop().call_later(due - now, self._tick)
+
+    def _comment_now(self) -> None:
+        """Begin to write a comment, unless an event is under way."""
+        if self._rewriter is None and not (self._tap is not None and self._tap.at_boundary):
+            return
+        if self._seen == self._began:
+            self._write = self._write_first
+        self._comment = asyncio.create_task(self._write_comment())
+
+    async def _write_comment(self) -> None:
+        try:
+            await self._client.write(_COMMENT)
+        except OSError:
+            self.leave()
+        finally:
+            self._comment = None
+
+    async def _write_first(self, data: bytes) -> None:
+        """Write the first bytes behind a comment, where a BOM would be part of a field's name."""
+        self._held += data
+        if len(self._held) < len(_BOM) and _BOM.startswith(self._held):
+            return
+        self._write = self._client.write
+        await self._write(self._held.removeprefix(_BOM))
+
+    def _stop(self) -> None:
+        """Stop the pump wherever it waits."""
+        switch, self._switch = self._switch, None
+        if switch is not None:
+            switch.reschedule(0)
+
+    # --- the end
+
+    def _fail(self, message: str, code: str) -> None:
+        """Have the client told of a fault, unless it has been told the end."""
+        if self._tap is None or self._tap.report.status not in ("done", "errored"):
+            self._fault = _error(message, code)
+
+    async def _end(self) -> bool:
+        """End the client's body; False where it is not whole and the client cannot be told."""
+        if self._left:
+            return True
+        if self._fault is not None and not self._observed:
+            return False
+        # Whoever is slow may take its time for what upstream sent, not for what follows a fault.
+        try:
+            async with asyncio.timeout(None if self._fault is None else FAREWELL):
+                if self._comment is not None:
+                    await self._comment
+                if last := self._last():
+                    await self._write(last)
+                await self._client.end()
+        except TimeoutError:
+            return False
+        except OSError:
+            self.leave()
+        return True
+
+    def _last(self) -> bytes:
+        """Return what follows the last read: what a rewriter held, and the error event."""
+        if self._rewriter is not None:
+            return self._rewriter.finish(self._fault)
+        if self._fault is None:
+            return b""
+        family = self._tap.report.family if self._tap is not None else None
+        ended = self._tap is not None and self._tap.at_boundary
+        return (b"" if ended else b"\n\n") + encode_error(self._fault, family=family or "chat")
+
+    async def _report(self) -> None:
+        if self._tap is None:
+            return
+        report = self._tap.close()
+        if self._on_report is None:
+            return
+        if not self._observed:
+            report = msgspec.structs.replace(report, status="unreadable", bytes=self._bytes)
+        try:
+            result = self._on_report(report)
+            if inspect.isawaitable(result):
+                await result
+        except Exception:
+            logger.exception("on_report failed")
+
+
+def _error(message: str, code: str) -> dict[str, Any]:
+    """Return the error of an error event, without what upstream's host or the exception would give away."""
+    return {"message": message, "type": "relay_error", "param": None, "code": code}
