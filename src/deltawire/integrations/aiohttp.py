@@ -17,7 +17,8 @@ from aiohttp import ClientResponse, web
 from multidict import CIMultiDict
 
 from .. import Rewriter, Tap
-from .relaying import OnReport, Relay, end_to_end, is_encoded, is_event_stream, upstream_headers
+from .relaying import OnReport, Relay
+from .upstreams import upstream_headers, upstream_of
 
 __all__ = ["relay", "upstream_headers"]
 
@@ -75,21 +76,13 @@ async def relay(
             what it would have told, the usage above all, is lost; with more its tokens are paid for.
         headers: set in the answer.
     """
-    encoded = is_encoded(upstream.headers)
-    # Told since aiohttp 3.13; before, what a session does by default is taken for granted.
-    undone = encoded and getattr(upstream.content, "total_compressed_bytes", 0) is not None
-    observed = is_event_stream(upstream.status, upstream.headers, encoded=encoded and not undone)
-    left_out = ["content-encoding"] * undone + ["content-length"] * (undone or observed)
-    fields = CIMultiDict(end_to_end(upstream.headers, *left_out))
+    source = upstream_of(upstream)
+    fields = CIMultiDict(source.fields)
     fields.update(headers or {})
     response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=fields)
-    framed = "Content-Length" in upstream.headers or "Transfer-Encoding" in upstream.headers
     stream = Relay(
-        upstream,
-        upstream.content.readany,
+        source,
         _Client(request, response),
-        observed=observed,
-        framed=framed,
         watched=True,
         tap=tap,
         rewriter=rewriter,

@@ -1,8 +1,7 @@
-"""What the relays share: the headers that go on, and one body on its way from upstream to a client.
+"""One body on its way from upstream to a client, whatever the HTTP libraries on either side.
 
 A body is sent on read by read, as it came: one call of the tap and one write for each, and
 nothing else that is done for each. One timer for the stream looks at what has become quiet.
-Nothing here knows an HTTP library.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable
 from math import inf
 from time import monotonic
 from typing import Any, Protocol
@@ -19,23 +18,9 @@ import msgspec
 
 from .. import Rewriter, StreamReport, Tap, encode_comment, encode_error
 from ..sources import aclose
+from .upstreams import Upstream
 
 OnReport = Callable[[StreamReport], Any]
-Headers = Mapping[str, str] | Iterable[tuple[str, str]]
-
-# Those of RFC 9110, 7.6.1, the credentials of a proxy, and what belongs to one message's framing.
-HOP_BY_HOP = {
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authentication-info",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-}
 
 # Of a lost client, where only looking tells; it is the longest that upstream is read for nobody.
 LOOK_EVERY = 1.0
@@ -46,45 +31,6 @@ _COMMENT = encode_comment()
 _BOM = b"\xef\xbb\xbf"
 
 logger = logging.getLogger("deltawire")
-
-
-def pairs(headers: Headers) -> Iterator[tuple[str, str]]:
-    """Return the fields of a mapping, or pairs as they are."""
-    return iter(headers.items() if isinstance(headers, Mapping) else headers)
-
-
-def end_to_end(headers: Headers, *others: str) -> list[tuple[str, str]]:
-    """Return the fields that are for the other end: without those of this hop, those it names, and `others`.
-
-    Source: RFC 9110, 7.6.1 "Connection".
-    """
-    fields = list(pairs(headers))
-    named = {
-        option.strip().lower() for name, value in fields if name.lower() == "connection" for option in value.split(",")
-    }
-    left_out = HOP_BY_HOP | named | set(others)
-    return [(name, value) for name, value in fields if name.lower() not in left_out]
-
-
-def upstream_headers(headers: Headers) -> list[tuple[str, str]]:
-    """Return a client's header fields as they go to upstream, which is asked for a body that is not compressed.
-
-    The HTTP client sets Host and Content-Length, and waits for no 100 Continue.
-    """
-    fields = end_to_end(headers, "accept-encoding", "content-length", "expect", "host")
-    return [*fields, ("Accept-Encoding", "identity")]
-
-
-def is_event_stream(status: int, headers: Headers, *, encoded: bool) -> bool:
-    """Tell whether an answer is one that may be observed, and that takes comments and an error event."""
-    kind = next((value for name, value in pairs(headers) if name.lower() == "content-type"), "")
-    return 200 <= status < 300 and not encoded and kind.partition(";")[0].strip().lower() == "text/event-stream"
-
-
-def is_encoded(headers: Headers) -> bool:
-    """Tell whether an answer names a content coding."""
-    codings = [value.strip().lower() for name, value in pairs(headers) if name.lower() == "content-encoding"]
-    return any(coding not in ("", "identity") for coding in codings)
 
 
 class Client(Protocol):
@@ -115,10 +61,6 @@ class Relay:
     """One body on its way from upstream to a client.
 
     Args:
-        upstream: the response, which is closed.
-        read: gives its next read, b"" at the end of the body.
-        observed: the body is an event stream. Of another one neither tap nor rewriter sees anything.
-        framed: the end of the body can be told from the end of the connection.
         watched: `client.has_left` is to be looked at; else `leave` is called.
 
     The others are those of the integrations' `relay`.
@@ -126,12 +68,9 @@ class Relay:
 
     def __init__(
         self,
-        upstream: Any,
-        read: Callable[[], Awaitable[bytes]],
+        upstream: Upstream,
         client: Client,
         *,
-        observed: bool,
-        framed: bool,
         watched: bool,
         tap: Tap | None,
         rewriter: Rewriter | None,
@@ -142,20 +81,18 @@ class Relay:
     ) -> None:
         if tap is None and (on_report is not None or (keep_alive is not None and rewriter is None)):
             tap = Tap()
+        streams = upstream.streams
         self._upstream = upstream
-        self._read = read
         self._client = client
         self._write = client.write
-        self._observed = observed
-        self._framed = framed
         self._watched = watched
         self._tap = tap
-        self._rewriter = rewriter if observed else None
+        self._rewriter = rewriter if streams else None
         self._on_report = on_report
-        self._keep_alive = keep_alive if observed else None
+        self._keep_alive = keep_alive if streams else None
         self._idle_timeout = idle_timeout
-        self._drain = drain if observed and tap is not None else 0.0
-        self._bytes = 0  # of a body that is not observed
+        self._drain = drain if streams and tap is not None else 0.0
+        self._bytes = 0  # of a body that the tap does not see
         self._began = self._seen = self._sent = monotonic()  # _seen: the last read, _sent: the last write
         self._writing = False
         self._comment: asyncio.Task[None] | None = None  # one that is being written
@@ -179,7 +116,7 @@ class Relay:
             raise
         finally:
             try:
-                await aclose(self._upstream)
+                await aclose(self._upstream.response)
             finally:
                 await self._report()
             if not whole:
@@ -195,7 +132,7 @@ class Relay:
             self._comment.cancel()
         if self._timer is not None:
             self._timer.cancel()
-        if self._drain > 0:
+        if self._drain > 0 and self._switch is not None:
             self._timer = asyncio.get_running_loop().call_later(self._drain, self._stop)
         else:
             self._stop()
@@ -214,8 +151,8 @@ class Relay:
                 self._timer.cancel()
 
     async def _pump(self) -> None:
-        read, rewriter = self._read, self._rewriter
-        feed = self._tap.feed if self._observed and self._tap is not None else self._count
+        read, rewriter = self._upstream.read, self._rewriter
+        feed = self._tap.feed if self._upstream.streams and self._tap is not None else self._count
         self._writing = True
         try:
             await self._client.start()
@@ -255,7 +192,7 @@ class Relay:
 
     def _check_end(self) -> None:
         """Look whether a body that ends with its connection was whole."""
-        if self._framed or self._tap is None:
+        if self._upstream.framed or self._tap is None:
             return
         report = self._tap.report
         finished = report.finish_reasons and None not in report.finish_reasons.values()
@@ -331,7 +268,7 @@ class Relay:
         """End the client's body; False where it is not whole and the client cannot be told."""
         if self._left:
             return True
-        if self._fault is not None and not self._observed:
+        if self._fault is not None and not self._upstream.streams:
             return False
         # Whoever is slow may take its time for what upstream sent, not for what follows a fault.
         try:
@@ -363,7 +300,7 @@ class Relay:
         report = self._tap.close()
         if self._on_report is None:
             return
-        if not self._observed:
+        if not self._upstream.streams:
             report = msgspec.structs.replace(report, status="unreadable", bytes=self._bytes)
         try:
             result = self._on_report(report)
