@@ -62,10 +62,10 @@ async def uvicorn_server(app: Any) -> AsyncIterator[str]:
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
     serving = asyncio.create_task(server.serve([listening]))
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 (there is no event for it)
         await asyncio.sleep(0.005)
     try:
-        yield "http://127.0.0.1:{}/".format(listening.getsockname()[1])
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
     finally:
         server.should_exit = True
         await serving
@@ -115,8 +115,10 @@ async def _served(kind: str, url: str, options: Callable[[], dict[str, Any]], **
 
 
 @asynccontextmanager
-async def relayed(kind: str, script: Script, server: dict[str, Any] | None = None, **options: Any) -> AsyncIterator[Any]:
-    """Serve a relay of `kind` before an upstream; gives `url`, `upstream`, `session`, and `reports` as they come.
+async def relayed(
+    kind: str, script: Script, server: dict[str, Any] | None = None, **options: Any
+) -> AsyncIterator[Any]:
+    """Serve a relay of `kind` before an upstream; gives what a test uses of both, and `reports` as they come.
 
     An option that is a function of nothing gives each stream its own.
     """
@@ -132,13 +134,42 @@ async def relayed(kind: str, script: Script, server: dict[str, Any] | None = Non
 
     async with (
         Upstream(script) as upstream,
-        _served(kind, upstream.url, made, **(server or {})) as url,
         aiohttp.ClientSession(auto_decompress=False) as session,
+        AsyncExitStack() as stack,
     ):
-        yield SimpleNamespace(url=url, upstream=upstream, session=session, reports=reports)
+        url = await stack.enter_async_context(_served(kind, upstream.url, made, **(server or {})))
+        yield SimpleNamespace(url=url, upstream=upstream, session=session, reports=reports, shut_down=stack.aclose)
 
 
 async def body(rig: Any, **options: Any) -> bytes:
     """Return the body that a client gets."""
     async with rig.session.post(rig.url, **options) as response:
         return await response.read()
+
+
+class Answer:
+    """An answer as aiohttp's client shows it, whose reads a test gives: bytes, or what is raised or awaited."""
+
+    def __init__(self, *steps: Any, status: int = 200, **fields: str) -> None:
+        self.status = status
+        self.reason = "OK"
+        self.headers = {"content-type": "text/event-stream", "transfer-encoding": "chunked", **fields}
+        self.content = self
+        self.closed = 0
+        self._steps = iter(steps)
+
+    async def readany(self) -> bytes:
+        for step in self._steps:
+            if isinstance(step, Exception):
+                raise step
+            if isinstance(step, bytes):
+                return step
+            await step()
+        return b""
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def pieces(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]

@@ -40,7 +40,9 @@ class Peer:
         self._writer.write(data)
         await self._writer.drain()
 
-    async def start(self, status: str = "200 OK", kind: str = EVENT_STREAM, chunked: bool = True, **fields: str) -> None:
+    async def start(
+        self, status: str = "200 OK", kind: str = EVENT_STREAM, chunked: bool = True, **fields: str
+    ) -> None:
         """Send the head of an answer; `x_request_id="7"` is the header `x-request-id`."""
         named = {"content-type": kind, **{name.replace("_", "-"): value for name, value in fields.items()}}
         if chunked:

@@ -94,6 +94,7 @@ class Relay:
         self._drain = drain if streams and tap is not None else 0.0
         self._bytes = 0  # of a body that the tap does not see
         self._began = self._seen = self._sent = monotonic()  # _seen: the last read, _sent: the last write
+        self._slow = self._began  # when a write was last seen under way
         self._writing = False
         self._comment: asyncio.Task[None] | None = None  # one that is being written
         self._held = b""  # the first bytes, as long as they may be a BOM behind a comment
@@ -109,7 +110,8 @@ class Relay:
             await self._switched()
             whole = await self._end()
         except asyncio.CancelledError:
-            whole = not self._writing  # else nobody knows how much of the last write the client gets
+            # In the middle of a write nobody knows how much of it the client gets.
+            whole = not self._writing and self._comment is None
             if whole and not self._client.has_left():
                 self._fail("The relay was shut down in the middle of the stream.", "relay_shut_down")
                 whole = await self._end()
@@ -118,6 +120,8 @@ class Relay:
             try:
                 await aclose(self._upstream.response)
             finally:
+                if self._comment is not None:
+                    self._comment.cancel()
                 await self._report()
             if not whole:
                 self._client.cut()
@@ -171,7 +175,7 @@ class Relay:
                 return
             self._seen = monotonic()
             if self._comment is not None:
-                await self._comment
+                await asyncio.wait([self._comment])
             feed(data)
             if rewriter is not None:
                 try:
@@ -211,19 +215,20 @@ class Relay:
             self.leave()
             return
         if self._writing or self._comment is not None:
-            self._seen = self._sent = now  # the client is the slow one
+            self._slow = now  # the client's fault, not upstream's
+        seen, sent = max(self._seen, self._slow), max(self._sent, self._slow)
         due = now + LOOK_EVERY if self._watched else inf
         if self._idle_timeout is not None:
-            if now - self._seen >= self._idle_timeout:
+            if now - seen >= self._idle_timeout:
                 self._fail(f"Nothing came from upstream for {self._idle_timeout:g} s.", "upstream_timeout")
                 self._stop()
                 return
-            due = min(due, self._seen + self._idle_timeout)
+            due = min(due, seen + self._idle_timeout)
         if self._keep_alive is not None:
-            if now - self._sent >= self._keep_alive:
+            if now - sent >= self._keep_alive:
                 self._comment_now()
-                self._sent = now
-            due = min(due, self._sent + self._keep_alive)
+                self._sent = sent = now
+            due = min(due, sent + self._keep_alive)
         if due < inf:
             self._timer = asyncio.get_running_loop().call_later(due - now, self._tick)
 
@@ -274,7 +279,7 @@ class Relay:
         try:
             async with asyncio.timeout(None if self._fault is None else FAREWELL):
                 if self._comment is not None:
-                    await self._comment
+                    await asyncio.wait([self._comment])
                 if last := self._last():
                     await self._write(last)
                 await self._client.end()
