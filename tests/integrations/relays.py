@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import gc
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
@@ -58,18 +57,16 @@ async def aiohttp_server(handler: Any, **options: Any) -> AsyncIterator[str]:
 async def uvicorn_server(app: Any) -> AsyncIterator[str]:
     """Serve an ASGI application with uvicorn; gives the URL."""
     uvicorn = import_module("uvicorn")
-    config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(app, port=0, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
-    listening = socket.create_server(("127.0.0.1", 0))
-    serving = asyncio.create_task(server.serve([listening]))
+    serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 (there is no event for it)
         await asyncio.sleep(0.005)
     try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
     finally:
         server.should_exit = True
         await serving
-        listening.close()
 
 
 @asynccontextmanager

@@ -75,6 +75,18 @@ async def test_characters_split_between_reads_stay_whole(kind: str) -> None:
 
 @RELAYS
 @in_loop
+async def test_a_role_is_no_token_and_chunks_are_told_from_tokens(kind: str) -> None:
+    role = b'data: {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}\n\n'
+    word = b'data: {"choices": [{"index": 0, "delta": {"content": "several tokens at once"}}]}\n\n'
+    async with relayed(kind, sends(role, 0.1, word, word, b"data: [DONE]\n\n")) as rig:
+        await body(rig)
+        report = await rig.reports.get()
+    assert report.time_to_first_token - report.time_to_first_byte > 80_000_000
+    assert (report.output_tokens, report.output_tokens_source) == (2, "chunks")
+
+
+@RELAYS
+@in_loop
 async def test_what_trails_the_end_of_a_stream_goes_on_too(kind: str) -> None:
     trailing = b": bye\n\ndata: {}\n\nno line end"
     async with relayed(kind, sends(TEXT.body, 0.02, trailing)) as rig:

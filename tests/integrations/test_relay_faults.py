@@ -104,6 +104,18 @@ async def test_a_stream_that_had_said_its_end_is_not_spoilt(kind: str) -> None:
 
 @RELAYS
 @in_loop
+async def test_an_end_is_known_when_it_is_split_and_not_found_in_content(kind: str) -> None:
+    async with relayed(kind, dies(EVENT, b"data: [DO", b"NE]\n", b"\n")) as rig:
+        assert await body(rig) == EVENT + b"data: [DONE]\n\n"
+        assert (await rig.reports.get()).status == "done"
+        quoted = EVENT.replace(b'"x"', b'"data: [DONE]\\n\\n"')
+        rig.upstream.script = dies(quoted)
+        assert [error["code"] for error in errors_of(await body(rig))] == ["upstream_closed"]
+        assert (await rig.reports.get()).status == "truncated"
+
+
+@RELAYS
+@in_loop
 async def test_a_body_that_ends_with_its_connection_is_not_taken_for_whole(kind: str) -> None:
     cut = TEXT.body[: TEXT.body.index(b"\n\n", 4000) + 2]
     async with relayed(kind, dies(cut, how="close", chunked=False)) as rig:
