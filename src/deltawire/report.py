@@ -43,6 +43,8 @@ class StreamReport(msgspec.Struct, kw_only=True):
             reasoning, a refusal or tool arguments, not empty; a role alone is none.
         last_token_at: when the last such read came.
         max_gap: the longest time from one such read to the next.
+        gaps: where bounds were given, how many such times there were by bucket: at most the
+            bound, and more than the one before; the last bucket has those above all bounds.
         duration: from `started_at` to the end; None before.
         text: the content of choice 0, where it was asked for; else None.
     """
@@ -65,5 +67,6 @@ class StreamReport(msgspec.Struct, kw_only=True):
     time_to_first_token: int | None
     last_token_at: int | None
     max_gap: int | None
+    gaps: list[int] | None
     duration: int | None
     text: str | None

@@ -5,15 +5,18 @@ from .tokens cimport Span
 
 cdef enum:
     MOST_OUTPUTS = 6
-    MOST_INDEXES = 4
+    MOST_INDEXES = 8
 
 
 cdef class Glance:
-    """Everything else was said by the payload that the stencil was learned from."""
-    cdef bint tells             # else the value must be built, and asked
-    cdef bint names             # the model or the id is in a slot
-    cdef Node usage             # None where there is none
-    cdef int indexes[MOST_INDEXES]  # the slots of choices' indexes
+    cdef str family             # of the stream
+    cdef bint tells             # else the payload must be decoded, and asked
+    cdef bint has_model         # and an id
+    cdef bint has_id
+    cdef bint has_usage
+    cdef int fixed[MOST_INDEXES]  # indexes of choices, below 64
+    cdef int fixed_length
+    cdef int indexes[MOST_INDEXES]  # the slots of others
     cdef int indexes_length
     cdef list texts             # of the content of choice 0: (slot of the choice's index or -1, Node)
 

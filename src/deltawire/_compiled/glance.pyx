@@ -1,7 +1,7 @@
-"""What a tap sees of a match, without its value: `families`, of what may vary.
+"""What a tap sees of a match, without its value: what `families` reads, by the slots it is in.
 
-Looked at once for each stencil. What the learned payload has said need not be said
-again; where more than slots would have to be looked at, the value is built, and asked.
+Looked at once for each stencil. Where more than slots would have to be looked at, a match
+is decoded, and asked.
 """
 
 cimport cython
@@ -11,7 +11,7 @@ from .tokens cimport Span
 
 
 class Unclear(Exception):
-    """The value must be asked."""
+    """The payload must be asked."""
 
 
 @cython.final
@@ -26,11 +26,9 @@ cdef class Glance:
 
     cdef int _take_chat(self, DictNode root) except -1:
         cdef Node choices = get(root, "choices")
-        for name in ("model", "id"):
-            self.names = self.names or isinstance(get(root, name), StringSlot)
-        usage = get(root, "usage")
-        if isinstance(usage, DictNode):
-            self.usage = usage
+        self.has_model = is_text(get(root, "model"))
+        self.has_id = is_text(get(root, "id"))
+        self.has_usage = isinstance(get(root, "usage"), DictNode)
         if isinstance(choices, ListNode):
             for choice in (<ListNode>choices).items:
                 self._take_choice(choice)
@@ -49,8 +47,13 @@ cdef class Glance:
             slot = (<IntegerSlot>index).slot
             self.indexes[self.indexes_length] = slot
             self.indexes_length += 1
-        elif not isinstance(index, Constant) or type((<Constant>index).value) is not int:
-            raise Unclear
+        else:
+            if not isinstance(index, Constant) or type((<Constant>index).value) is not int:
+                raise Unclear
+            if self.fixed_length == MOST_INDEXES or not 0 <= (<Constant>index).value < 64:
+                raise Unclear
+            self.fixed[self.fixed_length] = (<Constant>index).value
+            self.fixed_length += 1
         reason = get(choice, "finish_reason")
         if isinstance(reason, StringSlot) or isinstance(reason, Constant) and (<Constant>reason).value is not None:
             raise Unclear
@@ -120,9 +123,17 @@ cdef class Glance:
         return 0
 
     cdef int _add_text(self, int slot, Node node) except -1:
-        if isinstance(node, StringSlot) or isinstance(node, Constant) and isinstance((<Constant>node).value, str):
+        if is_text(node):
             self.texts.append((slot, node))
         return 0
+
+
+cdef bint is_text(Node node):
+    """Tell whether it may be a text that is not empty."""
+    if isinstance(node, Constant):
+        value = (<Constant>node).value
+        return isinstance(value, str) and len(value) > 0
+    return isinstance(node, StringSlot)
 
 
 cdef Node get(node, str name):
@@ -137,6 +148,7 @@ cdef Node get(node, str name):
 cdef Glance glance_of(Node root, str family):
     """Return what can be seen of a stencil's matches in a stream of `family`."""
     cdef Glance made = Glance()
+    made.family = family
     made.texts = []
     if not isinstance(root, DictNode):
         return made

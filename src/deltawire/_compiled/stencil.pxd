@@ -19,6 +19,7 @@ cdef enum:
 cdef enum:
     MOST_SLOTS = 12
     MOST_BYTES = 2048           # of a payload that is learned from
+    MOST_SHARED = 16            # stencils that streams share
 
 
 cdef class Stencil:
@@ -75,5 +76,29 @@ cdef class Stencils:
                 self._pause = SHORTEST_PAUSE
 
 
+cdef class Pool:
+    """Those of many streams, shared by readers that only look at the slots; the latest to match first.
+
+    A reader must have done with the spans before any Python code runs: another reader may match there.
+    """
+    cdef Types _types
+    cdef list _stencils
+    cdef int _credit            # as above
+    cdef int _pause
+    cdef int _skipped
+
+    cdef Stencil match(self, const char *pos, const char *end, const char **stop)
+    cdef int learn(self, const char *data, Py_ssize_t length, value) except -1
+    cdef int _learn(self, const char *data, int length, value) except -1
+
+    cdef inline void earn(self) noexcept:
+        """Count a match."""
+        if self._credit < FIRST_CREDIT:
+            self._credit += 1
+            if self._credit == FIRST_CREDIT:
+                self._pause = SHORTEST_PAUSE
+
+
 cdef Stencils stencils_for(decoder)
+cdef Pool pool_for(decoder)
 cdef bint verifying             # msgspec decodes each match too

@@ -12,6 +12,7 @@ What makes it exact: a slot stands only where its type takes any `str`, or any `
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcmp
 
@@ -147,58 +148,118 @@ cdef class Stencils:
         return self._learn(data, <int>length, value)
 
     cdef int _learn(self, const char *data, int length, value) except -1:
-        cdef Token old[MOST_TOKENS]
-        cdef Token new[MOST_TOKENS]
-        cdef int slots[MOST_TOKENS]
-        cdef int places[MOST_TOKENS]
-        cdef int count = scan(data, length, new)
-        cdef uint64_t outlined = outline(length, new, count)
-        cdef int found
-        cdef int at
-        cdef int slot
+        cdef Token tokens[MOST_TOKENS]
+        cdef int count = scan(data, length, tokens)
+        cdef uint64_t outlined = outline(length, tokens, count)
         cdef Stencil known
         cdef Stencil made
         if count == 0:
             return 0
         for known in (self._first, self._second):
-            if known is None or known._outline != outlined or scan(known._data, known._length, old) != count:
-                continue
-            found = differences(known._data, known._length, old, data, length, new, count, places)
-            if found < 0:
-                continue
-            # The slots that it has, and those that it needs.
-            for at in range(count):
-                slots[at] = -1
-            for at in range(found):
-                slots[places[at]] = 0
-            for at in range(known._slots):
-                slots[known._tokens[at]] = 0
-            slot = 0
-            for at in range(count):
-                if slots[at] == 0:
-                    slots[at] = slot
-                    places[slot] = at
-                    slot += 1
-            made = cut(data, length, outlined, new, places, min(slot, MOST_SLOTS))
-            if slot <= MOST_SLOTS:
-                made.root = plan(self._types, value, data, new, slots, slot)
-            if made.root is None:
-                # They have no more in common than their skeleton.
-                made = cut(data, length, outlined, new, places, 0)
-            else:
-                self.learned += 1
-            if known is self._first:
-                self._first = made
-            else:
-                self._second = made
-            return 0
+            made = widened(known, data, length, outlined, tokens, count, value, self._types)
+            if made is not None:
+                self.learned += made.root is not None
+                if known is self._first:
+                    self._first = made
+                else:
+                    self._second = made
+                return 0
         # A new skeleton: what it shares with the next one is to be seen.
-        made = cut(data, length, outlined, new, places, 0)
+        made = cut(data, length, outlined, tokens, NULL, 0)
         if self._first is None:
             self._first = made
         else:
             self._second = made
         return 0
+
+
+@cython.final
+cdef class Pool:
+    def __cinit__(self, Types types):
+        self._types = types
+        self._stencils = []
+        self._credit = FIRST_CREDIT
+        self._pause = SHORTEST_PAUSE
+
+    cdef Stencil match(self, const char *pos, const char *end, const char **stop):
+        """Return the stencil that matches at `pos`, and where the payload ends; None where none does."""
+        cdef Stencil found
+        cdef Py_ssize_t at
+        for at in range(PyList_GET_SIZE(self._stencils)):
+            found = <Stencil>PyList_GET_ITEM(self._stencils, at)
+            stop[0] = found.match(pos, end)
+            if stop[0] is not NULL:
+                if at:
+                    self._stencils.insert(0, self._stencils.pop(at))
+                return None if found.root is None else found
+        return None
+
+    cdef int learn(self, const char *data, Py_ssize_t length, value) except -1:
+        """Learn from a payload that no stencil matched, and what msgspec has made of it."""
+        if self._skipped > 0:
+            self._skipped -= 1
+            return 0
+        if length > MOST_BYTES or data[0] != c"{" or memchr(data, c"\n", length) is not NULL:
+            return 0
+        self._credit -= COST
+        if self._credit < 0:
+            self._skipped = self._pause
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            self._credit = TRIAL_CREDIT
+            return 0
+        return self._learn(data, <int>length, value)
+
+    cdef int _learn(self, const char *data, int length, value) except -1:
+        cdef Token tokens[MOST_TOKENS]
+        cdef int count = scan(data, length, tokens)
+        cdef uint64_t outlined = outline(length, tokens, count)
+        cdef Stencil made
+        if count == 0:
+            return 0
+        for at, known in enumerate(self._stencils):
+            made = widened(known, data, length, outlined, tokens, count, value, self._types)
+            if made is not None:
+                self._stencils[at] = made
+                return 0
+        self._stencils.insert(0, cut(data, length, outlined, tokens, NULL, 0))
+        del self._stencils[MOST_SHARED:]
+        return 0
+
+
+cdef Stencil widened(
+    Stencil known, const char *data, int length, uint64_t outlined, const Token *tokens, int count, value, Types types
+):
+    """Return a stencil with the slots of a known one and those that a payload needs; None where skeletons differ.
+
+    It has no root where they have no more in common.
+    """
+    cdef Token old[MOST_TOKENS]
+    cdef int slots[MOST_TOKENS]
+    cdef int places[MOST_TOKENS]
+    cdef int found
+    cdef int at
+    cdef int slot = 0
+    cdef Stencil made
+    if known is None or known._outline != outlined or scan(known._data, known._length, old) != count:
+        return None
+    found = differences(known._data, known._length, old, data, length, tokens, count, places)
+    if found < 0:
+        return None
+    for at in range(count):
+        slots[at] = -1
+    for at in range(found):
+        slots[places[at]] = 0
+    for at in range(known._slots):
+        slots[known._tokens[at]] = 0
+    for at in range(count):
+        if slots[at] == 0:
+            slots[at] = slot
+            places[slot] = at
+            slot += 1
+    made = cut(data, length, outlined, tokens, places, min(slot, MOST_SLOTS))
+    if slot <= MOST_SLOTS:
+        made.root = plan(types, value, data, tokens, slots, slot)
+    return made if made.root is not None else cut(data, length, outlined, tokens, NULL, 0)
 
 
 cdef Stencils stencils_for(decoder):
@@ -207,6 +268,19 @@ cdef Stencils stencils_for(decoder):
         return None
     cdef Types types = types_of(decoder.type)
     return None if types is None else Stencils(decoder.decode, types)
+
+
+_pools = {}
+
+
+cdef Pool pool_for(decoder):
+    """Return the stencils that all readers of a `msgspec.json.Decoder` share; None where they are off."""
+    if not _on:
+        return None
+    pool = _pools.get(decoder)
+    if pool is None:
+        pool = _pools[decoder] = Pool(types_of(decoder.type))
+    return pool
 
 
 def check_same(built, decoded):

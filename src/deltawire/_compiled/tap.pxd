@@ -1,6 +1,18 @@
 from .events cimport EventReader, Found
 from .folding cimport Text
-from .stencil cimport Stencil, Stencils
+from .glance cimport Glance
+from .stencil cimport Pool, Stencil
+from .tokens cimport Span
+
+
+cdef class Histogram:
+    cdef tuple bounds
+    cdef Py_ssize_t _length
+    cdef long long *_limits     # owned; behind them
+    cdef long long *_counts     # the counts
+
+    cdef void add(self, long long value) noexcept
+    cdef list all(self)
 
 
 cdef class Tap:
@@ -8,7 +20,7 @@ cdef class Tap:
     cdef object _limits
 
     cdef EventReader _reader
-    cdef Stencils _stencils     # None where there are none
+    cdef Pool _stencils         # None where there are none
     cdef bytes _head            # the first bytes, until they have told
 
     # Flags, a byte each: a server has many taps.
@@ -31,10 +43,8 @@ cdef class Tap:
     cdef long long _faults
     cdef long long _output
 
-    cdef object _usage          # a Usage; the stencil and the payload that has it; None
-    # Of this read's last match that had one.
-    cdef Stencil _counted
-    cdef const char *_counted_at
+    cdef object _usage          # a Usage; the payload that has it; None
+    cdef const char *_counted_at  # this read's last match that had one
     cdef const char *_counted_end
 
     cdef unsigned long long _choices  # those below 64, as bits
@@ -49,6 +59,7 @@ cdef class Tap:
     cdef long long _last_token_at
     cdef long long _max_gap
     cdef long long _closed_at
+    cdef Histogram _gaps        # None where it is not wanted
 
     cdef object _report(self)
     cdef dict _finish_reasons(self)
@@ -62,9 +73,11 @@ cdef class Tap:
     cdef int _drain(self) except -1
     cdef int _take_ahead(self) except -1
     cdef int _take(self, Found found) except -1
-    cdef int _take_object(self) except -1
+    cdef int _take_object(self, bint learns) except -1
+    cdef bint _tells(self, Stencil stencil) except -1
     cdef int _take_match(self, Stencil stencil, const char *data, const char *end) except -1
-    cdef int _verify(self, Stencil stencil, const char *data, const char *end) except -1
+    cdef int _add_texts(self, Glance glance, const Span *spans) except -1
+    cdef int _verify(self, Glance glance, const Span *spans, const char *data, const char *end) except -1
     cdef int _take_payload(self, dict payload) except -1
     cdef int _note_error(self, error) except -1
     cdef int _note_choice(self, index, reason) except -1

@@ -3,21 +3,21 @@
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.time cimport monotonic_ns
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
 from .building cimport Constant, Node, StringSlot
 from .decoder cimport is_space
 from .events cimport ERROR_LINE, EVENT, NOTHING, EventReader, Found
 from .folding cimport Held, Text
 from .glance cimport Glance, glance_of
-from .stencil cimport Stencil, stencils_for, verifying
-from .tokens cimport integer
+from .stencil cimport MOST_SLOTS, Stencil, pool_for, verifying
+from .tokens cimport Span, integer
 
 import msgspec
 
-from ..coerce import NotAChunk, error_body, fitted, loads
-from ..chunks import Usage
+from ..coerce import NotAChunk, error_body, loads
 from ..errors import ConcurrentFeedError, LimitExceededError
 from ..families import checked, family_of, merged, payload_of, said_by
 from ..limits import DEFAULT_LIMITS
@@ -53,6 +53,38 @@ cdef object since(long long instant, long long start):
 
 
 @cython.final
+@cython.no_gc  # it holds nothing but int
+cdef class Histogram:
+    def __cinit__(self, tuple bounds):
+        cdef Py_ssize_t at
+        if list(bounds) != sorted(bounds):
+            raise ValueError(f"gap_bounds {bounds}, in ascending order expected")
+        self.bounds = bounds
+        self._length = len(bounds)
+        self._limits = <long long *>PyMem_Calloc(2 * self._length + 1, sizeof(long long))
+        if self._limits is NULL:
+            raise MemoryError
+        self._counts = self._limits + self._length
+        for at in range(self._length):
+            self._limits[at] = bounds[at]
+
+    def __dealloc__(self):
+        PyMem_Free(self._limits)
+
+    cdef void add(self, long long value) noexcept:
+        """Count a value."""
+        cdef Py_ssize_t at = 0
+        while at < self._length and self._limits[at] < value:
+            at += 1
+        self._counts[at] += 1
+
+    cdef list all(self):
+        """Return the counts by bucket."""
+        cdef Py_ssize_t at
+        return [self._counts[at] for at in range(self._length + 1)]
+
+
+@cython.final
 @cython.no_gc  # nothing that it holds knows it
 cdef class Tap:
     """Observes a stream that is sent on as it comes.
@@ -66,6 +98,8 @@ cdef class Tap:
             (see `StreamReport.family`); "auto" lets the first events tell.
         started_at: when the request was sent, in ns of the monotonic clock; now if absent.
         text: keep the content of choice 0 for the report.
+        gap_bounds: upper bounds, in ns and ascending, of a histogram of the times between reads
+            that bore output; none is kept without them.
         limits: `max_event` bounds an event that is not complete yet, `max_message` the
             text, `max_items` the choices.
 
@@ -76,13 +110,14 @@ cdef class Tap:
         self._reader = EventReader(DEFAULT_LIMITS)
         self._limits = DEFAULT_LIMITS
 
-    def __init__(self, *, family="auto", started_at=None, text=False, limits=DEFAULT_LIMITS):
+    def __init__(self, *, family="auto", started_at=None, text=False, gap_bounds=(), limits=DEFAULT_LIMITS):
         if self._feeding:
             raise ConcurrentFeedError("__init__() while another call is under way")
         self._family = checked(family)
         self._knows_family = self._family is not None
         self._wants_text = text
         self._limits = limits
+        self._gaps = Histogram(tuple(gap_bounds)) if gap_bounds else None
         self.reset(started_at)
 
     def reset(self, started_at=None):
@@ -95,7 +130,7 @@ cdef class Tap:
             raise ConcurrentFeedError("reset() while another call is under way")
         self._started_at = monotonic_ns() if started_at is None else started_at
         self._reader = EventReader(self._limits, error_lines=True)
-        self._stencils = stencils_for(_decoder)
+        self._stencils = pool_for(_decoder)
         self._head = b""
         self._lost = self._errored = self._done = self._speaks = False
         self._status = OPEN
@@ -103,10 +138,12 @@ cdef class Tap:
         self._model = self._id = self._error = self._usage = self._reasons = None
         self._text = Text(Held(self._limits)) if self._wants_text else None
         self._bytes = self._events = self._chunks = self._faults = self._output = 0
-        self._counted = None
+        self._counted_at = NULL
         self._choices = self._choice_count = 0
         self._read_at = self._first_byte_at = self._first_token_at = self._last_token_at = NEVER
         self._max_gap = self._closed_at = NEVER
+        if self._gaps is not None:
+            self._gaps = Histogram(self._gaps.bounds)
 
     @property
     def at_boundary(self):
@@ -196,6 +233,7 @@ cdef class Tap:
             time_to_first_token=since(self._first_token_at, self._started_at),
             last_token_at=since(self._last_token_at, 0),
             max_gap=since(self._max_gap, 0),
+            gaps=None if self._gaps is None else self._gaps.all(),
             duration=since(self._closed_at, self._started_at),
             text=None if self._text is None else self._text.text(),
         )
@@ -238,7 +276,7 @@ cdef class Tap:
             self._lose(OVERFLOW)
         except BaseException:  # the caller takes the read away
             self._reader.drop()
-            self._counted = None
+            self._counted_at = NULL
             raise
         return self._end_read()
 
@@ -280,13 +318,17 @@ cdef class Tap:
 
     cdef int _end_read(self) except -1:
         """Keep what a read leaves, which the caller takes away: the last usage, and the time if it bore output."""
+        cdef long long gap
         self._keep_usage()
         if self._speaks:
             self._speaks = False
             if self._last_token_at == NEVER:
                 self._first_token_at = self._read_at
             else:
-                self._max_gap = max(self._max_gap, self._read_at - self._last_token_at, 0)
+                gap = self._read_at - self._last_token_at
+                self._max_gap = max(self._max_gap, gap, 0)
+                if self._gaps is not None:
+                    self._gaps.add(gap)
             self._last_token_at = self._read_at
         if self._reader.at_boundary():
             self._reader.release()
@@ -317,7 +359,7 @@ cdef class Tap:
             if start is NULL:
                 return 0
             stencil = self._stencils.match(start, reader._end, &stop)
-            if stencil is None or not reader.take_ahead(stop):
+            if stencil is None or not self._tells(stencil) or not reader.take_ahead(stop):
                 return 0
             self._events += 1
             self._take_match(stencil, start, stop)
@@ -330,12 +372,14 @@ cdef class Tap:
         cdef const char *end = start + reader.length
         cdef const char *stop
         cdef Stencil stencil
+        cdef bint matches = False
         if found == ERROR_LINE:
             return self._note_error(error_body(start[:reader.length]))
         self._events += 1
         if self._stencils is not None and not reader.is_error:
             stencil = self._stencils.match(start, end, &stop)
-            if stencil is not None and stop == end:
+            matches = stencil is not None and stop == end
+            if matches and self._tells(stencil):
                 self._take_match(stencil, start, end)
                 return self._keep_usage()  # where the reader has put it together it does not last
         while start < end and is_space(start[0]):
@@ -347,9 +391,9 @@ cdef class Tap:
             return 0
         if reader.is_error:
             self._note_error(error_body(reader.data[:reader.length]))
-        return self._take_object() if start < end else 0
+        return self._take_object(not matches) if start < end else 0
 
-    cdef int _take_object(self) except -1:
+    cdef int _take_object(self, bint learns) except -1:
         """Count the event that was found, by what it says if it is an object."""
         cdef EventReader reader = self._reader
         cdef bytes data = reader.data[:reader.length]
@@ -362,7 +406,7 @@ cdef class Tap:
                 self._faults += 1
                 return 0
         else:
-            if self._stencils is not None and type(payload) is dict:
+            if learns and self._stencils is not None and type(payload) is dict:
                 self._stencils.learn(reader.data, reader.length, payload)
         if type(payload) is dict:
             return self._take_payload(payload)
@@ -370,56 +414,66 @@ cdef class Tap:
             self._faults += 1
         return 0
 
-    cdef int _take_match(self, Stencil stencil, const char *data, const char *end) except -1:
-        """Count a payload that a stencil has matched, by its slots where they tell."""
+    cdef bint _tells(self, Stencil stencil) except -1:
+        """Tell whether a match says all in its slots; as it does not where this runs Python code."""
         cdef Glance glance = stencil.glance
+        if self._family is None:
+            return False
+        if glance is None:
+            stencil.glance = glance_of(stencil.root, self._family)
+            if not verifying:
+                stencil.root = _never_built
+            return False
+        if not glance.tells or glance.family != self._family:
+            return False
+        return not (self._model is None and glance.has_model or self._id is None and glance.has_id)
+
+    cdef int _take_match(self, Stencil stencil, const char *data, const char *end) except -1:
+        """Count a payload that a stencil has matched, by its slots."""
+        cdef Glance glance = stencil.glance
+        cdef Span spans[MOST_SLOTS]
         cdef int at
         cdef long long index
-        if glance is None:
-            if self._family is None:
-                return self._take_payload(self._stencils.build(stencil, data, end - data))
-            glance = stencil.glance = glance_of(stencil.root, self._family)
-            if glance.tells and not glance.names and not verifying:
-                stencil.root = _never_built
-        if not glance.tells or (glance.names and (self._model is None or self._id is None)):
-            return self._take_payload(self._stencils.build(stencil, data, end - data))
+        memcpy(spans, stencil.spans, stencil._slots * sizeof(Span))  # before Python code runs
         self._stencils.earn()
         self._chunks += 1
-        if glance.usage is not None:
-            self._counted = stencil
+        if glance.has_usage:
             self._counted_at = data
             self._counted_end = end
         for at in range(glance.indexes_length):
-            index = integer(&stencil.spans[glance.indexes[at]])
+            index = integer(&spans[glance.indexes[at]])
             if index < 0 or index > 63 or not self._choices >> index & 1:
                 self._note_choice(index, None)
-        if glance.bears_output(stencil.spans):
+        for at in range(glance.fixed_length):
+            if not self._choices >> glance.fixed[at] & 1:
+                self._note_choice(glance.fixed[at], None)
+        if glance.bears_output(spans):
             self._output += 1
             self._speaks = True
         if self._text is not None:
-            for slot, node in glance.texts:
-                if <int>slot < 0 or integer(&stencil.spans[<int>slot]) == 0:
-                    if isinstance(node, StringSlot):
-                        self._text.add_span(&stencil.spans[(<StringSlot>node).slot])
-                    else:
-                        self._text.add((<Constant>node).value)
-        return self._verify(stencil, data, end) if verifying else 0
+            self._add_texts(glance, spans)
+        return self._verify(glance, spans, data, end) if verifying else 0
 
-    cdef int _verify(self, Stencil stencil, const char *data, const char *end) except -1:
+    cdef int _add_texts(self, Glance glance, const Span *spans) except -1:
+        for slot, node in glance.texts:
+            if <int>slot < 0 or integer(&spans[<int>slot]) == 0:
+                if isinstance(node, StringSlot):
+                    self._text.add_span(&spans[(<StringSlot>node).slot])
+                else:
+                    self._text.add((<Constant>node).value)
+        return 0
+
+    cdef int _verify(self, Glance glance, const Span *spans, const char *data, const char *end) except -1:
         """Ask the value of a match what was seen in its slots."""
-        cdef Glance glance = stencil.glance
-        payload = self._stencils.verified(stencil, data, end - data)
+        payload = _decode(data[:end - data])
         said = said_by(payload, self._family)
-        usage = None if glance.usage is None else fitted(glance.usage.build(stencil.spans), Usage)
         texts = [
-            (<Node>node).build(stencil.spans)
-            for slot, node in glance.texts
-            if <int>slot < 0 or integer(&stencil.spans[<int>slot]) == 0
+            (<Node>node).build(spans) for slot, node in glance.texts if <int>slot < 0 or integer(&spans[<int>slot]) == 0
         ]
         known = self._finish_reasons()
         check_same(
-            [glance.bears_output(stencil.spans), "".join(texts), usage],
-            [said.bears_output, said.text, said.usage],
+            [glance.bears_output(spans), "".join(texts), glance.has_usage],
+            [said.bears_output, said.text, said.usage is not None],
         )
         check_same(
             [said.error, said.ended, self._model or said.model, self._id or said.id],
@@ -438,7 +492,7 @@ cdef class Tap:
         self._model = self._model or said.model
         self._id = self._id or said.id
         if said.usage is not None:
-            self._counted = None
+            self._counted_at = NULL
             self._usage = merged(self._usage, said.usage, self._family)
         for index, reason in said.reasons:
             self._note_choice(index, reason)
@@ -474,19 +528,13 @@ cdef class Tap:
 
     cdef int _keep_usage(self) except -1:
         """Copy the payload of the last match that had a usage out of the read."""
-        if self._counted is not None:
-            self._usage = self._counted, self._counted_at[:self._counted_end - self._counted_at]
-            self._counted = None
+        if self._counted_at is not NULL:
+            self._usage = self._counted_at[:self._counted_end - self._counted_at]
+            self._counted_at = NULL
         return 0
 
     cdef object _usage_so_far(self):
         """Return the usage that came last, read now where it is still in a payload."""
-        cdef Stencil stencil
-        cdef bytes payload
-        cdef const char *start
-        if isinstance(self._usage, tuple):
-            stencil, payload = self._usage
-            start = PyBytes_AS_STRING(payload)
-            stencil.match(start, start + PyBytes_GET_SIZE(payload))
-            self._usage = fitted(stencil.glance.usage.build(stencil.spans), Usage)
+        if isinstance(self._usage, bytes):
+            self._usage = said_by(_decode(self._usage), self._family).usage
         return self._usage

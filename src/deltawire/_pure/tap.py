@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Literal, Never, final
 
@@ -32,6 +34,8 @@ class Tap:
             (see `StreamReport.family`); "auto" lets the first events tell.
         started_at: when the request was sent, in ns of the monotonic clock; now if absent.
         text: keep the content of choice 0 for the report.
+        gap_bounds: upper bounds, in ns and ascending, of a histogram of the times between reads
+            that bore output; none is kept without them.
         limits: `max_event` bounds an event that is not complete yet, `max_message` the
             text, `max_items` the choices.
 
@@ -44,10 +48,14 @@ class Tap:
         family: Literal["auto", "chat", "completions", "responses", "messages"] = "auto",
         started_at: int | None = None,
         text: bool = False,
+        gap_bounds: Sequence[int] = (),
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._asked_family = checked(family)
         self._wants_text = text
+        self._gap_bounds = tuple(gap_bounds)
+        if list(self._gap_bounds) != sorted(self._gap_bounds):
+            raise ValueError(f"gap_bounds {self._gap_bounds}, in ascending order expected")
         self._limits = limits
         self._feeding = False
         self.reset(started_at)
@@ -84,6 +92,7 @@ class Tap:
         self._first_token_at: int | None = None
         self._last_token_at: int | None = None
         self._max_gap: int | None = None
+        self._gaps = [0] * (len(self._gap_bounds) + 1)
         self._closed_at: int | None = None
 
     @property
@@ -121,6 +130,7 @@ class Tap:
             time_to_first_token=None if self._first_token_at is None else self._first_token_at - started,
             last_token_at=self._last_token_at,
             max_gap=self._max_gap,
+            gaps=list(self._gaps) if self._gap_bounds else None,
             duration=None if self._closed_at is None else self._closed_at - started,
             text=self._text.text() if self._wants_text else None,
         )
@@ -235,7 +245,9 @@ class Tap:
             if self._last_token_at is None:
                 self._first_token_at = at
             else:
-                self._max_gap = max(self._max_gap or 0, at - self._last_token_at)
+                gap = at - self._last_token_at
+                self._max_gap = max(self._max_gap or 0, gap)
+                self._gaps[bisect_left(self._gap_bounds, gap)] += 1
             self._last_token_at = at
 
     def _take(self, name: bytes | None, data: bytes) -> None:
