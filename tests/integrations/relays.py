@@ -37,11 +37,13 @@ def in_loop(test: Callable[..., Any]) -> Callable[..., None]:
 
 
 @asynccontextmanager
-async def aiohttp_server(handler: Any, **options: Any) -> AsyncIterator[str]:
-    """Serve `POST /` with an aiohttp handler; gives the URL."""
+async def aiohttp_server(served: Any, **options: Any) -> AsyncIterator[str]:
+    """Serve an aiohttp application, or `POST /` with a handler; gives the URL."""
     web = import_module("aiohttp.web")
-    app = web.Application()
-    app.router.add_post("/", handler)
+    app = served
+    if not isinstance(served, web.Application):
+        app = web.Application()
+        app.router.add_post("/", served)
     runner = web.AppRunner(app, shutdown_timeout=0.5, **options)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -57,7 +59,7 @@ async def aiohttp_server(handler: Any, **options: Any) -> AsyncIterator[str]:
 async def uvicorn_server(app: Any) -> AsyncIterator[str]:
     """Serve an ASGI application with uvicorn; gives the URL."""
     uvicorn = import_module("uvicorn")
-    config = uvicorn.Config(app, port=0, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(app, port=0, log_config=None, ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 (there is no event for it)

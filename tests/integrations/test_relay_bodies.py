@@ -180,6 +180,7 @@ async def test_the_answers_headers_go_on_but_for_those_of_the_hop(kind: str) -> 
         x_hop="1",
         keep_alive="timeout=5",
         set_cookie="a=1\r\nset-cookie: b=2",
+        x_name="naïve 🚀",
     )
     async with relayed(kind, script, headers={"X-Accel-Buffering": "no", "x-request-id": "8"}) as rig:
         async with rig.session.post(rig.url) as response:
@@ -189,6 +190,7 @@ async def test_the_answers_headers_go_on_but_for_those_of_the_hop(kind: str) -> 
     assert headers.getall("X-Request-Id") == ["8"]
     assert headers["X-Accel-Buffering"] == "no"
     assert headers.getall("Set-Cookie") == ["a=1", "b=2"]
+    assert headers["X-Name"] == "naïve 🚀"
     assert not headers.keys() & {"X-Hop", "Keep-Alive"}
     assert len(headers.getall("Date")) == len(headers.getall("Server")) == 1
 

@@ -63,7 +63,9 @@ class _RelayResponse(Response):
 
     def __init__(self, status: int, fields: Fields, begin: Callable[[_Client], Relay]) -> None:
         self.status_code = status
-        self.raw_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+        self.raw_headers = [
+            (name.lower().encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in fields
+        ]
         self._begin = begin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -111,8 +111,8 @@ def _reads(response: Any) -> Read:
 
 def _fields(headers: Any) -> Fields:
     """Return header fields one by one, those of one name too."""
-    if hasattr(headers, "multi_items"):  # httpx, whose items() join them
-        return list(headers.multi_items())
+    if hasattr(headers, "multi_items"):  # httpx, whose items() join them; decoded as aiohttp does
+        return [(name.decode("ascii"), value.decode("utf-8", "surrogateescape")) for name, value in headers.raw]
     return list(headers.items() if isinstance(headers, Mapping) else headers)
 
 
