@@ -72,7 +72,7 @@ def upstream_of(response: Any) -> Upstream:
     Raises:
         TypeError: it is none.
     """
-    fields = _fields(response.headers)
+    fields = _fields(getattr(response, "headers", ()))
     codings = [value for value in _values(fields, "content-encoding") if value.strip().lower() not in ("", "identity")]
     if hasattr(response, "aiter_raw"):  # httpx
         status, read = response.status_code, _reads(response)
