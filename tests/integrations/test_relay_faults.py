@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -253,12 +254,12 @@ async def test_a_server_that_is_shut_down_says_so_in_the_stream(kind: str, caplo
 
 
 @in_loop
-async def test_aiohttps_server_shuts_down_with_the_connection_cut_and_a_report() -> None:
+async def test_a_shutdown_of_aiohttps_server_is_no_silent_end() -> None:
     aiohttp = pytest.importorskip("aiohttp")
     async with relayed("aiohttp", sends(EVENT, end=False)) as rig, rig.session.post(rig.url) as response:
         assert await response.content.readexactly(len(EVENT)) == EVENT
         await rig.shut_down()
-        with pytest.raises(aiohttp.ClientPayloadError):
-            await response.read()
+        with suppress(aiohttp.ClientPayloadError):  # newer ones close the connection before they cancel the handler
+            assert [error["code"] for error in errors_of(await response.read())] == ["relay_shut_down"]
         assert (await rig.reports.get()).status == "truncated"
         await rig.upstream.gone.wait()

@@ -66,7 +66,7 @@ async def relay(
         request: the client's, of which nothing is read.
         upstream: the answer, of which nothing was read.
         tap: observes the stream; one is made where something needs it. It is closed.
-        rewriter: what it gives is sent instead.
+        rewriter: what it gives is sent instead; one without a tap of its own.
         on_report: called with the `StreamReport`, once in every ending, after the last byte; may be
             a coroutine function. What it raises is logged.
         keep_alive: seconds without a write after which a comment is sent, between events only.

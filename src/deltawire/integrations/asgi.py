@@ -14,7 +14,7 @@ It runs on asyncio. A task for each stream waits for the server's word that the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.background import BackgroundTask
@@ -43,8 +43,8 @@ class _Client:
             {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
         )
 
-    async def write(self, data: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+    def write(self, data: bytes) -> Awaitable[None]:
+        return self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -113,7 +113,7 @@ def relay(
     Args:
         response: one of httpx or httpx2, opened with `stream=True`, or of aiohttp.
         tap: observes the stream; one is made where something needs it. It is closed.
-        rewriter: what it gives is sent instead.
+        rewriter: what it gives is sent instead; one without a tap of its own.
         on_report: called with the `StreamReport`, once in every ending, after the last byte; may be
             a coroutine function. What it raises is logged.
         keep_alive: seconds without a write after which a comment is sent, between events only.

@@ -81,7 +81,8 @@ def upstream_of(response: Any) -> Upstream:
     elif hasattr(getattr(response, "content", None), "readany"):  # aiohttp
         status, read = response.status, response.content.readany
         # Told since aiohttp 3.13; before, what a session does by default is taken for granted.
-        expanded = getattr(response.content, "total_compressed_bytes", 0) is not None
+        known = all(value.strip().lower() in ("gzip", "deflate", "br") for value in codings)
+        expanded = getattr(response.content, "total_compressed_bytes", known or None) is not None
         framed = False
     else:
         raise TypeError(f"a response of httpx or aiohttp is required, not {type(response).__name__!r}")
