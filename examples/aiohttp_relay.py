@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 from aiohttp import web
 
-from deltawire import Rewriter, StreamReport, include_usage_in_request
+from deltawire import Rewriter, StreamReport, Tap, include_usage_in_request
 from deltawire.integrations.aiohttp import relay, upstream_headers
 
 UPSTREAM = "https://api.openai.com/v1/chat/completions"
@@ -37,6 +37,7 @@ def note(report: StreamReport) -> None:
 async def chat(request: web.Request) -> web.StreamResponse:
     body, injected = include_usage_in_request(await request.read())
     headers = upstream_headers(request.headers)
+    tap = Tap()  # whose times run from here
     try:
         answer = await request.app[SESSION].post(UPSTREAM, data=body, headers=headers, allow_redirects=False)
     except aiohttp.ClientError:
@@ -44,7 +45,8 @@ async def chat(request: web.Request) -> web.StreamResponse:
         return web.json_response({"error": error}, status=502)
     # The client gets the usage only if it asked for it; the report has it anyway.
     rewriter = Rewriter(usage="drop" if injected else "keep")
-    return await relay(request, answer, rewriter=rewriter, on_report=note, drain=10.0)
+    # It comes last: when the client has left, it is waited for, and paid for, for ten seconds.
+    return await relay(request, answer, tap=tap, rewriter=rewriter, on_report=note, drain=10.0)
 
 
 app = web.Application(client_max_size=32 << 20)

@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from deltawire import Rewriter, StreamReport, include_usage_in_request
+from deltawire import Rewriter, StreamReport, Tap, include_usage_in_request
 from deltawire.integrations.asgi import relay, upstream_headers
 
 UPSTREAM = "https://api.openai.com/v1/chat/completions"
@@ -46,6 +46,7 @@ async def chat(request: Request) -> Response:
     body, injected = include_usage_in_request(await request.body())
     client = request.app.state.client
     asked = client.build_request("POST", UPSTREAM, content=body, headers=upstream_headers(request.headers))
+    tap = Tap()  # whose times run from here
     try:
         answer = await client.send(asked, stream=True)
     except httpx.TransportError:
@@ -53,7 +54,8 @@ async def chat(request: Request) -> Response:
         return JSONResponse({"error": error}, status_code=502)
     # The client gets the usage only if it asked for it; the report has it anyway.
     rewriter = Rewriter(usage="drop" if injected else "keep")
-    return relay(answer, rewriter=rewriter, on_report=note, drain=10.0)
+    # It comes last: when the client has left, it is waited for, and paid for, for ten seconds.
+    return relay(answer, tap=tap, rewriter=rewriter, on_report=note, drain=10.0)
 
 
 if __name__ == "__main__":

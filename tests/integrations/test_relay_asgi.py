@@ -76,6 +76,22 @@ async def test_a_send_that_fails_is_a_lost_client() -> None:
 
 
 @in_loop
+async def test_an_error_event_waits_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deltawire.integrations.relaying.FAREWELL", 0.05)
+    server, reports = Server(), []
+
+    async def send(message: dict[str, Any]) -> None:
+        await server.send(message)
+        if b"error" in message.get("body", b""):
+            await asyncio.Event().wait()  # the client reads no more
+
+    answer = Answer(TEXT.body[:100], ConnectionResetError())
+    with pytest.raises(ConnectionAbortedError):
+        await asyncio.wait_for(relay(answer, on_report=reports.append)(SCOPE, server.receive, send), 1)
+    assert (answer.closed, [report.status for report in reports]) == (1, ["truncated"])
+
+
+@in_loop
 async def test_what_is_to_run_after_a_response_runs() -> None:
     from starlette.background import BackgroundTask
 

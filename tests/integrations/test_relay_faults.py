@@ -217,6 +217,20 @@ async def test_a_bom_behind_a_comment_does_not_spoil_the_first_event(kind: str, 
 
 @RELAYS
 @in_loop
+async def test_no_time_runs_while_the_client_is_the_slow_one(kind: str) -> None:
+    flood = EVENT * 16_000
+    script = sends(*[flood] * 24, b"data: [DONE]\n\n")
+    async with relayed(kind, script, keep_alive=0.05, idle_timeout=0.1) as rig, rig.session.post(rig.url) as response:
+        got = len(await response.content.readany())
+        await asyncio.sleep(0.5)
+        async for data in response.content.iter_any():
+            got += len(data)
+        assert got == 24 * len(flood) + len(b"data: [DONE]\n\n")
+        assert (await rig.reports.get()).status == "done"
+
+
+@RELAYS
+@in_loop
 async def test_none_means_never(kind: str) -> None:
     async with relayed(kind, sends(0.3, EVENT), keep_alive=None, idle_timeout=None) as rig:
         assert await body(rig) == EVENT

@@ -65,7 +65,8 @@ async def relay(
     Args:
         request: the client's, of which nothing is read.
         upstream: the answer, of which nothing was read.
-        tap: observes the stream; one is made where something needs it. It is closed.
+        tap: observes the stream, and is closed. Made before the request is sent it counts times from
+            there; one that is made here, where something needs it, from now.
         rewriter: what it gives is sent instead; one without a tap of its own.
         on_report: called with the `StreamReport`, once in every ending, after the last byte; may be
             a coroutine function. What it raises is logged.
