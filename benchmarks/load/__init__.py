@@ -1,0 +1,1 @@
+"""A load test of relays for event streams, on loopback; `python -m benchmarks.load --help`."""
