@@ -28,12 +28,13 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("relays", nargs="*", metavar="RELAY", help=f"of: {', '.join(RELAYS)}; all of them if none is named")
     add("--streams", type=int, default=64, help="at once, 64 if not given")
-    add("--interval", type=float, default=0.05, help="seconds between two writes of a stream, 0.05 if not given")
+    add("--interval", type=float, default=0.064, help="seconds between two writes of a stream, 0.064 if not given")
     add("--seconds", type=float, default=3.5, help="of a paced run, 3.5 if not given")
     add("--events-per-write", type=int, default=1)
     add("--rounds", type=int, default=1, help="of the table, whose figures are then medians")
     add("--no-unpaced", action="store_true", help="paced runs only")
     add("--pairs", nargs=3, metavar=("N", "A", "B"), help="compare two relays in N paired runs, at least six")
+    add("--apart", action="store_true", help="the two of a pair one after the other, not side by side")
     add("--verify", type=int, metavar="STREAMS", help="so many at once: are all bytes and all reports there?")
     add("--json", action="store_true")
     add("--limit", type=float, help="seconds after which all is ended: 180, or what so many runs may take")
@@ -92,9 +93,9 @@ def measure_table(asked: argparse.Namespace) -> dict[str, Any]:
     runs: dict[str | None, tuple[list[Run], list[Run]]] = {name: ([], []) for name in names}
     for _ in range(asked.rounds):
         for name in names:
-            runs[name][0].append(run(name, paced(asked)))
+            runs[name][0] += run([name], paced(asked))
             if not asked.no_unpaced:
-                runs[name][1].append(run(name, UNPACED))
+                runs[name][1] += run([name], UNPACED)
     rows = {RELAYS[name].title if name else NONE: figures(*each) for name, each in runs.items()}
     # Without a relay the figures would be upstream's.
     for figure in ("cpu_us", "user_us", "system_us", "memory_per_stream_kb", "unpaced_cpu_us"):
@@ -108,12 +109,14 @@ def measure_pairs(asked: argparse.Namespace) -> dict[str, Any]:
     count, first, second = int(asked.pairs[0]), asked.pairs[1], asked.pairs[2]
     if len(chosen(asked, [first, second])) < 2:
         raise Failed("a pair needs both")
-    pairs = []
+    pairs, load = [], paced(asked)
     for number in range(count):
         # ABBA: what drifts, drifts for both.
-        order = (first, second) if number % 2 == 0 else (second, first)
-        pair = {name: run(name, paced(asked)) for name in order}
-        pairs.append((pair[first], pair[second]))
+        order = [first, second] if number % 2 == 0 else [second, first]
+        runs = [run([name], load)[0] for name in order] if asked.apart else run(order, load)
+        if number % 2:
+            runs.reverse()
+        pairs.append((runs[0], runs[1]))
         if not asked.json:
             print(f"{first} {pairs[-1][0].cpu:.1f} µs, {second} {pairs[-1][1].cpu:.1f} µs an event", flush=True)
     result = compared(pairs)
@@ -134,7 +137,7 @@ def verify(asked: argparse.Namespace) -> dict[str, Any]:
     load = Load(streams=asked.verify, plan=Plan(20, 0.5), opening=4.0)
     found = {}
     for name in chosen(asked, asked.relays or ["nginx", "raw", "raw+tap", "relay", "proxy"]):
-        got = run(name, load)
+        got = run([name], load)[0]
         lost = None if got.reports is None else load.streams - got.reports.get("done", 0)
         if lost:
             raise Failed(f"{name}: {lost} of {load.streams} reports were lost: {got.reports}")

@@ -1,6 +1,6 @@
-"""The client of a load test: `python -m benchmarks.load.client ORDER`.
+"""The client of a load test: `python -m benchmarks.load.client ORDERS`.
 
-It opens streams at an even pace, checks every byte and tells its parent, a JSON line each,
+For each order it opens streams at an even pace, checks every byte and tells its parent, a JSON line each,
 when all of them run (`full`), when that is over (`ending`) and what came in all (`end`).
 Between the first two every stream gives events: what a relay costs is measured there.
 """
@@ -203,7 +203,7 @@ class Client:
     def _tell(self, what: str, **more: Any) -> None:
         events = self._seen + sum(stream.check.seen for stream in self._open)
         at = asyncio.get_running_loop().time()
-        print(json.dumps({"what": what, "events": events, "at": at} | more), flush=True)
+        print(json.dumps({"port": self.order.port, "what": what, "events": events, "at": at} | more), flush=True)
 
 
 def percentiles(values: list[int]) -> dict[str, float]:
@@ -213,7 +213,8 @@ def percentiles(values: list[int]) -> dict[str, float]:
 
 
 async def main() -> None:
-    await Client(msgspec.json.decode(sys.argv[1], type=Order)).run()
+    orders = msgspec.json.decode(sys.argv[1], type=list[Order])
+    await asyncio.gather(*[Client(order).run() for order in orders])
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""One run of a load test: an upstream, a relay and a client, and what the relay used meanwhile."""
+"""One run of a load test: an upstream, relays and a client, and what the relays used meanwhile."""
 
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from .client import Order
 from .processes import Process, Usage, free_port
@@ -61,7 +63,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return self.events / self.seconds
 
 
-class Failed(Exception):
+class Failed(RuntimeError):
     """A run did not give what it should."""
 
 
@@ -78,8 +80,16 @@ class _Mark(NamedTuple):
     used: Usage
 
 
-def run(name: str | None, load: Load) -> Run:
-    """Run a load through the relay `name`, or through none.
+class _Started(NamedTuple):
+    """A relay that listens; without a name it is upstream itself."""
+
+    name: str | None
+    port: int
+    process: Process
+
+
+def run(names: Sequence[str | None], load: Load) -> list[Run]:
+    """Run a load through each relay of `names`, side by side, None for no relay.
 
     Raises:
         Failed: a process ended, or a stream was not whole.
@@ -95,45 +105,59 @@ def run(name: str | None, load: Load) -> Run:
                 process.listening(port)
             return process
 
-        def client(order: Order) -> dict[str, _Mark]:
-            command = ["-m", f"{__package__}.client", _json(order)]
-            return _marks(started("client", command, other_cpu), relay, order)
+        def client(orders: list[Order], relays: list[_Started]) -> list[dict[str, _Mark]]:
+            command = ["-m", f"{__package__}.client", _json(orders)]
+            return _marks(started("client", command, other_cpu), relays, orders)
 
-        port = behind = free_port()
         try:
-            command = ["-m", f"{__package__}.upstream", str(behind), _json(load.plan)]
-            relay = started("upstream", command, other_cpu, behind)
-            if name is not None:
-                port = free_port()
-                relay = started("relay", RELAYS[name].command(behind, port, folder), relay_cpu, port)
-            exact = name is None or RELAYS[name].exact
+            upstream = free_port()
+            command = ["-m", f"{__package__}.upstream", str(upstream), _json(load.plan)]
+            relays = [_Started(None, upstream, started("upstream", command, other_cpu, upstream))]
+            if names != [None]:
+                relays.clear()
+            for number, name in enumerate(filter(None, names)):
+                port, home = free_port(), folder / f"relay-{number}"
+                home.mkdir()
+                command = RELAYS[name].command(upstream, port, home)
+                relays.append(_Started(name, port, started(f"{name}.log", command, relay_cpu, port)))
+            orders = [_order(each, load) for each in relays]
             # A few streams first: what is imported or made once belongs to nobody's event.
-            client(Order(port, load.plan, 4, 0.02, 0.3, exact))
-            idle = relay.usage()
-            marks = client(Order(port, load.plan, load.streams, load.opening, load.seconds, exact))
-            reports = reports_of(name, port, load.streams)
+            client([structs.replace(each, streams=4, opening=0.02, seconds=0.3) for each in orders], relays)
+            idle = [each.process.usage() for each in relays]
+            marks = client(orders, relays)
+            reports = [reports_of(each.name, each.port, load.streams) for each in relays]
         except (RuntimeError, OSError) as error:
             logs = {path.name: path.read_text(errors="replace")[-2000:] for path in folder.iterdir() if path.is_file()}
-            raise Failed(f"{name}: {error!r} {logs}") from error
-    return _result(idle, marks, load.streams, reports)
+            raise Failed(f"{names}: {error!r} {logs}") from error
+        return [_result(*each, load.streams) for each in zip(idle, marks, reports, strict=True)]
 
 
-def _json(value: msgspec.Struct) -> str:
+def _order(relay: _Started, load: Load) -> Order:
+    exact = relay.name is None or RELAYS[relay.name].exact
+    return Order(relay.port, load.plan, load.streams, load.opening, load.seconds, exact)
+
+
+def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _marks(client: Process, relay: Process, order: Order) -> dict[str, _Mark]:
-    """Return what a client tells, by name, with what `relay` had used."""
-    marks = {told["what"]: _Mark(told, relay.usage()) for told in client.lines()}
-    if list(marks) != ["full", "ending", "end"]:
-        raise Failed(f"the streams did not run all at once: {marks}")
-    end = marks["end"].told
-    if end["faults"] or end["whole"] != order.streams:
-        raise Failed(f"{end['whole']} of {order.streams} streams were whole: {end['faults']}")
-    return marks
+def _marks(client: Process, relays: Sequence[_Started], orders: Sequence[Order]) -> list[dict[str, _Mark]]:
+    """Return what a client tells of each order, by name, with what its relay had used then."""
+    marks: dict[int, dict[str, _Mark]] = {each.port: {} for each in orders}
+    processes = {each.port: each.process for each in relays}
+    for told in client.lines():
+        marks[told["port"]][told["what"]] = _Mark(told, processes[told["port"]].usage())
+    for order in orders:
+        mine = marks[order.port]
+        if list(mine) != ["full", "ending", "end"]:
+            raise Failed(f"the streams did not run all at once: {mine}")
+        end = mine["end"].told
+        if end["faults"] or end["whole"] != order.streams:
+            raise Failed(f"{end['whole']} of {order.streams} streams were whole: {end['faults']}")
+    return list(marks.values())
 
 
-def _result(idle: Usage, marks: dict[str, _Mark], streams: int, reports: dict[str, int] | None) -> Run:
+def _result(idle: Usage, marks: dict[str, _Mark], reports: dict[str, int] | None, streams: int) -> Run:
     full, ending, end = (marks[name] for name in ("full", "ending", "end"))
     return Run(
         events=ending.told["events"] - full.told["events"],
