@@ -1,5 +1,6 @@
 """The load test of relays: what it measures with, and its arithmetic."""
 
+import json
 import os
 import signal
 import subprocess
@@ -88,6 +89,30 @@ def test_a_relay_that_changes_a_byte_is_found_out(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(RELAYS, "lines", RELAYS["lines"]._replace(exact=True))
     with pytest.raises(Failed, match="WrongBytes"):
         run(["lines"], FIVE)
+
+
+def told(*arguments: str) -> str:
+    """Return what the command tells."""
+    command = [sys.executable, "-m", "benchmarks.load", "--streams", "4", "--seconds", "0.5", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def test_the_command_gives_a_table_as_text_and_as_json() -> None:
+    pytest.importorskip("aiohttp")
+    lines = told("raw", "--no-unpaced").splitlines()
+    assert lines[3].startswith("| aiohttp, raw | ")
+    got = json.loads(told("raw", "--json"))
+    assert list(got["relays"]) == ["no relay: the client at upstream", "aiohttp, raw"]
+    assert got["relays"]["aiohttp, raw"]["cpu_us"] > 0
+    assert got["relays"]["aiohttp, raw"]["unpaced_events_per_second"] > 0
+    assert got["machine"]["python"]
+
+
+@pytest.mark.parametrize("arguments", [["raw", "--pairs"], ["raw", "--pairs", "5", "raw", "raw"], ["cooked"]])
+def test_what_it_cannot_do_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        told(*arguments)
+    assert refused.value.returncode == 2
 
 
 @pytest.mark.parametrize("ending", ["SIGTERM", "SIGKILL", "limit"])
@@ -273,13 +298,13 @@ def test_a_claim_holds_where_the_whole_interval_does() -> None:
     claim = CLAIMS["raw", "proxy"]
     assert claim == Claim(1.15, difference=False)
 
-    def told(*ratios: float) -> str:
+    def said(*ratios: float) -> str:
         return verdict(claim, compared([(a_run(100e-6), a_run(100e-6 * ratio)) for ratio in ratios]))
 
-    assert told(*[1.1] * 6) == "at most 1.15 times: holds"
-    assert told(*[1.2] * 6) == "at most 1.15 times: does not hold"
-    assert told(1.1, 1.1, 1.1, 1.1, 1.1, 1.2) == "at most 1.15 times: not decided: the median holds"
-    assert told(1.1, 1.2, 1.2, 1.2, 1.2, 1.2) == "at most 1.15 times: not decided: the median does not"
+    assert said(*[1.1] * 6) == "at most 1.15 times: holds"
+    assert said(*[1.2] * 6) == "at most 1.15 times: does not hold"
+    assert said(1.1, 1.1, 1.1, 1.1, 1.1, 1.2) == "at most 1.15 times: not decided: the median holds"
+    assert said(1.1, 1.2, 1.2, 1.2, 1.2, 1.2) == "at most 1.15 times: not decided: the median does not"
 
 
 def test_a_difference_is_of_the_pair() -> None:

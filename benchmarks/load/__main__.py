@@ -93,9 +93,9 @@ def measure_table(asked: argparse.Namespace) -> dict[str, Any]:
     runs: dict[str | None, tuple[list[Run], list[Run]]] = {name: ([], []) for name in names}
     for _ in range(asked.rounds):
         for name in names:
-            runs[name][0] += run([name], paced(asked))
+            runs[name][0].extend(run([name], paced(asked)))
             if not asked.no_unpaced:
-                runs[name][1] += run([name], UNPACED)
+                runs[name][1].extend(run([name], UNPACED))
     rows = {RELAYS[name].title if name else NONE: figures(*each) for name, each in runs.items()}
     # Without a relay the figures would be upstream's.
     for figure in ("cpu_us", "user_us", "system_us", "memory_per_stream_kb", "unpaced_cpu_us"):
