@@ -59,11 +59,11 @@ def test_every_byte_of_five_streams_comes_through_raw_and_costs_something() -> N
         assert got.reports is None
 
 
-def test_reports_are_counted_by_the_relay_that_tells() -> None:
-    pytest.importorskip("aiohttp")
-    if RELAYS["raw+tap"].missing():
-        pytest.skip("no Tap")
-    (got,) = run(["raw+tap"], FIVE)
+@pytest.mark.parametrize("name", ["raw+tap", "relay", "proxy"])
+def test_reports_are_counted_by_the_relays_that_tell(name: str) -> None:
+    if missing := RELAYS[name].missing():
+        pytest.skip(f"needs {missing}")
+    (got,) = run([name], FIVE)
     assert got.reports is not None
     assert got.reports["done"] == 5
 
@@ -230,10 +230,10 @@ def test_reports_are_counted_in_json_and_in_prometheus_text() -> None:
     assert counted('{"done": 3, "truncated": 1}') == {"done": 3, "truncated": 1}
     text = (
         "# TYPE deltawire_streams_total counter\n"
-        'deltawire_streams_total{model="a",status="done"} 3.0\n'
-        'deltawire_streams_total{model="b",status="done"} 2.0\n'
-        'deltawire_streams_total{model="b",status="truncated"} 1.0\n'
-        'deltawire_streams_created{model="b",status="done"} 1.7e+09\n'
+        'deltawire_streams_total{model="a",ending="done"} 3.0\n'
+        'deltawire_streams_total{model="b",ending="done"} 2.0\n'
+        'deltawire_streams_total{model="b",ending="truncated"} 1.0\n'
+        'deltawire_streams_created{model="b",ending="done"} 1.7e+09\n'
     )
     assert counted(text) == {"done": 5, "truncated": 1}
 

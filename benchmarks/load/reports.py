@@ -8,7 +8,7 @@ from collections import Counter
 
 # Relays that count their reports by status: where, and what a metric of it looks like.
 _REPORTING = {"raw+tap": "/reports", "relay": "/reports", "proxy": "/metrics"}
-_METRIC = re.compile(r'^deltawire_\w*streams_total\{[^}]*status="(\w+)"[^}]*\} ([0-9.e+]+)$', re.MULTILINE)
+_METRIC = re.compile(r'^deltawire_streams_total\{[^}]*ending="(\w+)"[^}]*\} ([0-9.e+]+)$', re.MULTILINE)
 SECONDS = 5.0  # a report follows the last byte
 
 
