@@ -14,10 +14,11 @@ Figures = dict[str, float | None]
 
 def figures(paced: Sequence[Run], unpaced: Sequence[Run] = ()) -> Figures:
     """Return the figures of a relay, each the median of its runs; None for what was not measured."""
+    cpu, user = _median(run.cpu for run in paced), _median(run.user for run in paced)
     return {
-        "cpu_us": _median(run.cpu for run in paced),
-        "user_us": _median(run.user for run in paced),
-        "system_us": _median(run.cpu - run.user for run in paced),
+        "cpu_us": cpu,
+        "user_us": user,
+        "system_us": None if cpu is None or user is None else cpu - user,
         "latency_p50_ms": _median(run.latencies["p50"] for run in paced),
         "latency_p99_ms": _median(run.latencies["p99"] for run in paced),
         "memory_per_stream_kb": _median(run.per_stream / 1000 for run in paced),
