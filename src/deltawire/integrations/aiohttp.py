@@ -7,7 +7,7 @@
         return await relay(request, upstream, on_report=print)
 
 aiohttp's server tells a handler of a lost client at its next write only. Until then the
-relay looks once a second; under `AppRunner(app, handler_cancellation=True)` the handler is
+relay looks every five seconds; under `AppRunner(app, handler_cancellation=True)` the handler is
 cancelled at once, which ends a relay in good order too.
 """
 

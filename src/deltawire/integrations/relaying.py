@@ -10,8 +10,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from math import inf
-from time import monotonic
+from time import monotonic_ns
 from typing import Any, Protocol
 
 import msgspec
@@ -23,9 +22,11 @@ from .upstreams import Upstream
 OnReport = Callable[[StreamReport], Any]
 
 # Of a lost client, where only looking tells; it is the longest that upstream is read for nobody.
-LOOK_EVERY = 1.0
+LOOK_EVERY = 5.0
 # For the error event and the end of the body, when the client may not be reading.
 FAREWELL = 1.0
+
+_SECOND = 1_000_000_000
 
 _COMMENT = encode_comment()
 _BOM = b"\xef\xbb\xbf"
@@ -93,7 +94,8 @@ class Relay:
         self._idle_timeout = idle_timeout
         self._drain = drain if streams and tap is not None else 0.0
         self._bytes = 0  # of a body that the tap does not see
-        self._began = self._seen = self._sent = monotonic()  # _seen: the last read, _sent: the last write
+        # In ns. _seen: the last read, _sent: the last write, which only a rewriter makes another.
+        self._began = self._seen = self._sent = monotonic_ns()
         self._slow = self._began  # when a write was last seen under way
         self._writing = False
         self._comment: asyncio.Task[None] | None = None  # one that is being written
@@ -173,10 +175,10 @@ class Relay:
             if not data:
                 self._check_end()
                 return
-            self._seen = monotonic()
+            self._seen = at = monotonic_ns()
             if self._comment is not None:
                 await asyncio.wait([self._comment])
-            feed(data)
+            feed(data, at)
             if rewriter is not None:
                 try:
                     data = rewriter.feed(data)
@@ -186,7 +188,7 @@ class Relay:
                     return
                 if not data:
                     continue
-            self._sent = self._seen
+            self._sent = at
             self._writing = True
             try:
                 await self._write(data)
@@ -203,34 +205,36 @@ class Relay:
         if report.family is not None and not finished:
             self._fail("Upstream closed the connection in the middle of the stream.", "upstream_closed")
 
-    def _count(self, data: bytes) -> None:
+    def _count(self, data: bytes, at: int) -> None:
         self._bytes += len(data)
 
     # --- the timer
 
     def _tick(self) -> None:
         """Look at what has become quiet; called when the first of it is due."""
-        now = monotonic()
+        now = monotonic_ns()
         if self._watched and self._client.has_left():
             self.leave()
             return
         if self._writing or self._comment is not None:
             self._slow = now  # the client's fault, not upstream's
-        seen, sent = max(self._seen, self._slow), max(self._sent, self._slow)
-        due = now + LOOK_EVERY if self._watched else inf
+        waits = [LOOK_EVERY] if self._watched else []
         if self._idle_timeout is not None:
-            if now - seen >= self._idle_timeout:
+            left = self._idle_timeout - (now - max(self._seen, self._slow)) / _SECOND
+            if left <= 0:
                 self._fail(f"Nothing came from upstream for {self._idle_timeout:g} s.", "upstream_timeout")
                 self._stop()
                 return
-            due = min(due, seen + self._idle_timeout)
+            waits.append(left)
         if self._keep_alive is not None:
-            if now - sent >= self._keep_alive:
+            left = self._keep_alive - (now - max(self._sent, self._slow)) / _SECOND
+            if left <= 0:
                 self._comment_now()
-                self._sent = sent = now
-            due = min(due, sent + self._keep_alive)
-        if due < inf:
-            self._timer = asyncio.get_running_loop().call_later(due - now, self._tick)
+                self._sent = now
+                left = self._keep_alive
+            waits.append(left)
+        if waits:
+            self._timer = asyncio.get_running_loop().call_later(min(waits), self._tick)
 
     def _comment_now(self) -> None:
         """Begin to write a comment, unless an event is under way."""
