@@ -92,6 +92,23 @@ async def test_an_error_event_waits_for_a_while_only(monkeypatch: pytest.MonkeyP
 
 
 @in_loop
+async def test_a_relay_that_is_cancelled_in_a_write_adds_nothing_to_it() -> None:
+    server, reports = Server(), []
+
+    async def send(message: dict[str, Any]) -> None:
+        await server.send(message)
+        if "body" in message:
+            await asyncio.Event().wait()
+
+    answer = Answer(TEXT.body[:100])
+    running = asyncio.create_task(relay(answer, on_report=reports.append)(SCOPE, server.receive, send))
+    await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.wait([running])
+    assert (running.cancelled(), answer.closed, len(server.sent), len(reports)) == (True, 1, 2, 1)
+
+
+@in_loop
 async def test_what_is_to_run_after_a_response_runs() -> None:
     from starlette.background import BackgroundTask
 

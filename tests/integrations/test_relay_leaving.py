@@ -162,40 +162,52 @@ async def test_draining_is_bounded_in_time(kind: str, script: Script) -> None:
         assert (await left(rig)).status == "truncated"
 
 
+class Stalled:
+    """A client that takes nothing."""
+
+    def __init__(self) -> None:
+        self.waits = asyncio.Event()
+
+    async def start(self) -> None: ...
+    async def end(self) -> None: ...
+    def cut(self) -> None: ...
+    def has_left(self) -> bool:
+        return False
+
+    async def write(self, data: bytes) -> None:
+        self.waits.set()
+        await asyncio.Event().wait()
+
+
+def stalled(answer: Answer, drain: float) -> tuple[Relay, Stalled, list[StreamReport]]:
+    client, reports = Stalled(), []
+    options = {"watched": False, "tap": None, "rewriter": None, "keep_alive": 0.02, "idle_timeout": None}
+    return Relay(upstream_of(answer), client, on_report=reports.append, drain=drain, **options), client, reports
+
+
 @in_loop
 async def test_draining_survives_a_comment_under_way() -> None:
-    started, came = asyncio.Event(), asyncio.Event()
-
-    class Client:
-        async def start(self) -> None: ...
-        async def end(self) -> None: ...
-        def cut(self) -> None: ...
-        def has_left(self) -> bool:
-            return False
-
-        async def write(self, data: bytes) -> None:
-            started.set()
-            await asyncio.Event().wait()  # the comment waits for the client
-
-    reports: list[StreamReport] = []
-    stream = Relay(
-        upstream_of(Answer(came.wait, TEXT.body)),
-        Client(),
-        watched=False,
-        tap=None,
-        rewriter=None,
-        on_report=reports.append,
-        keep_alive=0.02,
-        idle_timeout=None,
-        drain=1.0,
-    )
+    came = asyncio.Event()
+    stream, client, reports = stalled(Answer(came.wait, TEXT.body), drain=1.0)
     running = asyncio.create_task(stream.run())
-    await started.wait()
+    await client.waits.wait()
     came.set()
     await asyncio.sleep(0.02)
     stream.leave()
     await running
     assert [report.status for report in reports] == ["done"]
+
+
+@in_loop
+async def test_a_client_leaves_once() -> None:
+    stream, client, reports = stalled(Answer(asyncio.Event().wait), drain=0.1)
+    running = asyncio.create_task(stream.run())
+    await client.waits.wait()
+    for _ in range(10):
+        stream.leave()
+        await asyncio.sleep(0.05)
+    assert running.done(), "draining is not begun again"
+    assert len(reports) == 1
 
 
 # --- the report
