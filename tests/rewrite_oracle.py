@@ -8,7 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 SPACE = " \t\n\r"
-LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n)")
+LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|\Z)")
 MARK = b"\xef\xbb\xbf"
 CHAT = "chat.completion.chunk"
 DECODER = json.JSONDecoder()
@@ -51,7 +51,7 @@ def blocks(stream: bytes) -> list[bytes]:
     """Return the blocks, each with its blank line; the last one is the rest, which has none (it may be empty)."""
     found, start = [], 0
     for line in LINE.finditer(stream):
-        if not line[1]:
+        if line[2] and not line[1]:
             found.append(stream[start : line.end()])
             start = line.end()
     return [*found, stream[start:]]
@@ -60,7 +60,7 @@ def blocks(stream: bytes) -> list[bytes]:
 def lines(block: bytes) -> list[Line]:
     """Return the lines of a block."""
     found = []
-    for line in LINE.finditer(block):
+    for line in LINE.finditer(block.rstrip(b"\r\n")):
         field, colon, value = line[1].decode("latin-1").partition(":")
         value_start = line.start() + len(field) + len(colon) + value.startswith(" ")
         found.append(Line(field, value.removeprefix(" "), value_start, line.end(1)))
@@ -104,7 +104,9 @@ def is_chat(read: list[Member]) -> bool:
 def is_usage_only(read: list[Member]) -> bool:
     """Tell whether a chunk is there for its usage alone: it has some, no choice, and no error."""
     payload = {member.name: member.value for member in read}
-    return payload.get("usage") is not None and payload.get("choices") in ([], None) and not payload.get("error")
+    # Left open: choices of another kind. What holds nothing has no choice in it.
+    is_empty = payload.get("choices") in ([], {}, "", None)
+    return payload.get("usage") is not None and is_empty and not payload.get("error")
 
 
 def cuts(read: list[Member], name: str) -> list[Edit]:

@@ -66,7 +66,7 @@ BROKEN = [
         '{"model":"a","b":.5}',
         '{"model":"a","b":+1}',
         '{"model":"a","b":nan}',
-        '{"model":"a","b":tru}',
+        '{"model":"a","b":nul}',
         r'{"model":"a","b":"\x"}',
         r'{"model":"a","b":"\u12g4"}',
         '{"model":"a","b":"\x01"}',
@@ -229,3 +229,44 @@ def streams(draw: st.DrawFn) -> bytes:
     """Return a stream of good and bad payloads in frames of every kind."""
     pieces = draw(st.lists(st.tuples(FRAMES, payloads() | mutated()), min_size=1, max_size=5))
     return "".join(frame.replace("{}", payload, 1) for frame, payload in pieces).encode()
+
+
+SHAPES = [
+    '{"id":"ID","object":"chat.completion.chunk","created":1,"model":"MODEL","choices":[{"index":0,"delta":{"content":"SAID"}}]}',
+    '{"id":"ID","choices":[{"index":0,"delta":{"content":"SAID"},"finish_reason":null}],"usage":null,"model":"MODEL"}',
+    '{"model": "MODEL", "usage": {"a": 3, "id": "ID"}, "choices": [{"text": "SAID"}], "object": "text_completion"}',
+    '{"type":"response.output_text.delta","delta":"SAID","model":"MODEL","usage":{"id":"ID"}}',
+]
+SAID = st.sampled_from(
+    [
+        "a",
+        "",
+        " b",
+        "é",
+        r"\"",
+        r"\\",
+        r"\n",
+        r"\u00e9",
+        "}",
+        r"\",\"usage\":null",
+        '","usage":null,"x":"',
+        '"',
+        "\\",
+        "\t",
+    ]
+)
+
+
+@st.composite
+def chats(draw: st.DrawFn) -> bytes:
+    """Return a stream whose chunks are nearly alike, as they come from one server; some are not what they seem."""
+    shape, frame, name = draw(st.sampled_from(SHAPES)), draw(FRAMES), draw(SAID)
+    found = ""
+    for _ in range(draw(st.integers(2, 8))):
+        payload = shape.replace("MODEL", draw(st.just(name) | SAID)).replace("ID", draw(st.just("c") | SAID))
+        payload = payload.replace("SAID", draw(SAID))
+        if draw(st.integers(0, 5)) == 0:
+            at = draw(st.integers(0, len(payload)))
+            payload = payload[:at] + draw(SHARDS | st.just("")) + payload[at + draw(st.integers(0, 2)) :]
+        found += frame.replace("{}", payload, 1)
+    return found.encode()

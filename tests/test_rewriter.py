@@ -25,6 +25,7 @@ from .rewritten_streams import (
     SPLIT,
     WIRE,
     Payload,
+    chats,
     mutated,
     payloads,
     streams,
@@ -193,7 +194,7 @@ def test_a_payload_that_somebody_was_at_is_changed_in_its_members_or_not_at_all(
         assert got == rewrite(CHUNK * 3, **TASKS[task]) + want
 
 
-@given(streams(), st.lists(st.integers(0, 400), max_size=6), st.sampled_from(sorted(TASKS)))
+@given(streams() | chats(), st.lists(st.integers(0, 400), max_size=6), st.sampled_from(sorted(TASKS)))
 def test_any_stream_in_any_reads_becomes_what_the_oracle_says(body: bytes, cuts: list[int], task: str) -> None:
     places = sorted({0, *(min(cut, len(body)) for cut in cuts), len(body)})
     reads = [body[start:end] for start, end in pairwise(places)]
