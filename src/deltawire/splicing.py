@@ -85,14 +85,18 @@ def _chunk_of(data: bytes) -> ChatCompletionChunk | None:
 
 
 class Lines:
-    """A block, read: its type, its data, and where in the block each data line has its value."""
+    """A block, read: its type, its data, and where in the block each data line has its value.
 
-    __slots__ = ("_values", "data", "raw", "type")
+    An error is told by the type, or by a line of that name beside the data (llama.cpp).
+    """
+
+    __slots__ = ("_values", "data", "is_error", "raw", "type")
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.type = b""
         self._values: list[tuple[int, int]] = []
+        has_error = False
         start = 0
         for line in raw.splitlines(keepends=True):
             content = line.rstrip(b"\r\n")
@@ -102,7 +106,10 @@ class Lines:
                 self._values.append((at, start + len(content)))
             elif name == b"event":
                 self.type = value.removeprefix(b" ")
+            elif name == b"error":
+                has_error = True
             start += len(line)
+        self.is_error = has_error or self.type == b"error"
         self.data = b"\n".join(raw[at:end] for at, end in self._values) if self._values else None
 
     def event(self) -> RawEvent:
@@ -151,6 +158,8 @@ def edits_of(
     model: bytes | None,
     drops_usage: bool,
     walk: Callable[[bytes], Iterable[Member]] | None = None,
+    *,
+    is_error: bool = False,
 ) -> list[Edit] | None:
     """Return what is to be changed in an event's data; None where the whole event is to go.
 
@@ -160,9 +169,11 @@ def edits_of(
         model: what each `model` that is a string, and not empty, is to be, as JSON.
         drops_usage: a chunk that brings only usage is to go, and `usage` from others.
         walk: in place of `members`.
+        is_error: the event is one, which never goes as a whole.
     """
     cuts_usage = drops_usage and "usage" in payload and _is_chat(payload)
-    if cuts_usage and not payload.get("choices") and payload["usage"] is not None and not payload.get("error"):
+    is_error = is_error or bool(payload.get("error"))
+    if cuts_usage and not is_error and not payload.get("choices") and payload["usage"] is not None:
         return None
     edits: list[Edit] = []
     if cuts_usage or (model is not None and "model" in payload):
@@ -232,9 +243,7 @@ def _with_member(data: bytes, name: bytes, value: bytes) -> bytes:
 def _is_chat(payload: dict[str, Any]) -> bool:
     """Tell whether it is a chunk of chat completions, or of legacy ones."""
     name = payload.get("object")
-    return "type" not in payload and (
-        "choices" in payload or (isinstance(name, str) and name.startswith(("chat.completion", "text_completion")))
-    )
+    return "choices" in payload or (isinstance(name, str) and name.startswith(("chat.completion", "text_completion")))
 
 
 def members(data: bytes) -> Iterator[Member]:

@@ -389,7 +389,7 @@ cdef class Rewriter:
         if not self._done and is_end(data, payload, self._family):
             self._done = True
         if payload is not None and (self._model is not None or self._drops_usage):
-            edits = edits_of(data, payload, self._model, self._drops_usage, members)
+            edits = edits_of(data, payload, self._model, self._drops_usage, members, is_error=lines.is_error)
             if edits is None:
                 return b""
             if edits:

@@ -244,7 +244,7 @@ class Rewriter:
             self._family = family_of(payload)
         self._done = self._done or is_end(lines.data, payload, self._family)
         if payload is not None and (self._model is not None or self._drops_usage):
-            edits = edits_of(lines.data, payload, self._model, self._drops_usage)
+            edits = edits_of(lines.data, payload, self._model, self._drops_usage, is_error=lines.is_error)
             if edits is None:
                 return b""
             if edits:
