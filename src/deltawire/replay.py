@@ -262,7 +262,7 @@ def sample(name: str, **parameters: int) -> Sample:
 
 
 class ReplayServer:
-    """Serve one stream at `POST /v1/chat/completions` on loopback, as OpenAI's API does.
+    """Serve one stream at `POST /v1/chat/completions`, on loopback unless told otherwise, as OpenAI's API does.
 
     Every request that asks for a stream gets the same bytes, whatever its prompt, over
     HTTP/1.1 with chunked encoding.
@@ -271,13 +271,21 @@ class ReplayServer:
         stream: a sample, its name, or the bytes of any event stream.
         delay: seconds to wait before each write but the first.
         events_per_write: how many events one HTTP chunk, and one write, holds.
+        address: where it listens; port 0 is any.
 
     Attributes:
         url: the server's root; an OpenAI client takes `base_url`, which adds `/v1`.
         requests: the JSON bodies that came, in order.
     """
 
-    def __init__(self, stream: Sample | str | bytes = "demo", *, delay: float = 0.0, events_per_write: int = 1) -> None:
+    def __init__(
+        self,
+        stream: Sample | str | bytes = "demo",
+        *,
+        delay: float = 0.0,
+        events_per_write: int = 1,
+        address: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
         if isinstance(stream, str):
             stream = sample(stream)
         events = split_events(stream if isinstance(stream, bytes) else stream.body)
@@ -286,8 +294,8 @@ class ReplayServer:
         self.delay = delay
         self.closing = threading.Event()
         self.requests: list[dict[str, Any]] = []
-        self._http = _Server(("127.0.0.1", 0), _handler_of(self))
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        self._http = _Server(address, _handler_of(self))
+        self.url = f"http://{address[0]}:{self._http.server_port}"
         self.base_url = f"{self.url}/v1"
         # The poll interval bounds how long `close` waits.
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)

@@ -34,6 +34,8 @@ def program() -> "click.Group":
     from .bench import bench
     from .demo import demo
     from .inspect import inspect
+    from .proxy import proxy
+    from .replay import replay
     from .report import backend_note
 
     def show_version(context: click.Context, option: click.Parameter, asked: bool) -> None:
@@ -47,8 +49,8 @@ def program() -> "click.Group":
     )  # fmt: skip
     return click.Group(
         "deltawire",
-        commands=[bench, demo, inspect],
+        commands=[bench, demo, inspect, proxy, replay],
         params=[version],
-        help="Decode streams of chat completion chunks.",
+        help="Decode, watch and relay streams of chat completion chunks.",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
