@@ -29,7 +29,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     client: str | None = None
     method: str
     path: str
-    status: int = 499
+    status: int
     refused: str | None = None
     model: str | None = None
     family: str | None = None

@@ -6,6 +6,7 @@ An event costs no call of prometheus_client, whose own counters take 1-2 µs eac
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from time import monotonic_ns
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
@@ -20,6 +21,9 @@ FIRST_TOKEN = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.
 GAP = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _GAP_NS = [int(bound * 1e9) for bound in GAP]
 
+# Instants that a stream keeps at most.
+_FOLDED = 1024
+
 # A model's name comes from upstream, or from a client by way of it.
 _LONGEST = 128
 
@@ -30,18 +34,18 @@ def _count(tokens: int | None) -> int:
 
 
 class Watch:
-    """A tap that also counts the gaps between reads that bore output.
+    """A tap that also keeps when events came, for the gaps between them.
 
-    Attributes:
-        gaps: how many there were, by the bucket of `GAP`, what is longer the last.
+    A report for each read would tell which of them bore output, and cost more than the tap;
+    so those between the first and the last output are taken for output all.
     """
 
     def __init__(self, tap: Tap) -> None:
         self._tap = tap
         self._feed = tap.feed
-        self._last = 0
+        self._instants: list[int] = []  # of reads that brought events, not folded yet
+        self._gaps = [0] * (len(GAP) + 1)
         self.close = tap.close
-        self.gaps = [0] * (len(GAP) + 1)
 
     @property
     def at_boundary(self) -> bool:
@@ -57,11 +61,22 @@ class Watch:
         """Feed the tap."""
         at = monotonic_ns()
         events = self._feed(data, at)
-        if events and self._tap.report.last_token_at == at:
-            if self._last:
-                self.gaps[bisect_left(_GAP_NS, at - self._last)] += 1
-            self._last = at
+        if events:
+            self._instants.append(at)
+            if len(self._instants) == _FOLDED:
+                self.gaps()
         return events
+
+    def gaps(self) -> list[int]:
+        """Return how many gaps there were so far, by the bucket of `GAP`, longer ones the last."""
+        report = self._tap.report
+        instants, self._instants = self._instants, []  # before the first output nothing counts
+        if report.time_to_first_token is not None and report.last_token_at is not None:
+            first, last = report.started_at + report.time_to_first_token, report.last_token_at
+            for before, after in pairwise(at for at in instants if first <= at <= last):
+                self._gaps[bisect_left(_GAP_NS, after - before)] += 1
+            self._instants = [last]
+        return self._gaps
 
 
 class Spread:

@@ -71,7 +71,6 @@ async def _serve(
         closing = asyncio.create_task(proxy.close(grace))
         again = asyncio.create_task(signals.get())
         await asyncio.wait([closing, again], return_when=asyncio.FIRST_COMPLETED)
-        if not closing.done():
-            proxy.cut()
         again.cancel()
+        await proxy.close(0)
         await closing

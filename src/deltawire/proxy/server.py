@@ -28,6 +28,8 @@ from .settings import Settings
 _UPSTREAM_KEEPALIVE = 4.0
 # What aiohttp's client would say of itself where a client has said nothing.
 _SAID_BY_AIOHTTP = {"Accept", "Content-Type", "User-Agent"}
+# Of a request that nobody waits for, as nginx logs it.
+_CLIENT_LEFT = 499
 # For what a stream that is cut still has to say.
 _FAREWELL = 3.0
 
@@ -71,6 +73,7 @@ class Proxy:
         self._root = settings.root
         self._exchanges: set[asyncio.Task[Any]] = set()
         self._closing = False
+        self._closed = asyncio.Event()
         self.metrics = Metrics(settings.model_labels)
         self._runner = self._runner_of(
             # Where clients have left is told by a cancelled handler, unless upstream is to be read on for them.
@@ -128,26 +131,29 @@ class Proxy:
     async def close(self, grace: float) -> None:
         """Listen no more, let requests finish for `grace` seconds, then cut them.
 
-        A client of a stream that is cut gets an error event.
+        A client of a stream that is cut gets an error event. Called again meanwhile, it cuts them at once.
         """
-        if self._session is None:
+        if self._closing:
+            self._cut()
+            await self._closed.wait()
             return
         self._closing = True
-        for site in list(self._runner.sites):
-            await site.stop()
-        if self._exchanges and grace > 0:
-            await asyncio.wait(self._exchanges, timeout=grace)
-        self.cut()
-        if self._exchanges:
-            await asyncio.wait(self._exchanges, timeout=_FAREWELL)
-        await self._runner.cleanup()
-        await self._apart.cleanup()
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        try:
+            for site in list(self._runner.sites):
+                await site.stop()
+            if self._exchanges and grace > 0:
+                await asyncio.wait(self._exchanges, timeout=grace)
+            self._cut()
+            if self._exchanges:
+                await asyncio.wait(self._exchanges, timeout=_FAREWELL)
+            await self._runner.cleanup()
+            await self._apart.cleanup()
+            if self._session is not None:
+                await self._session.close()
+        finally:
+            self._closed.set()
 
-    def cut(self) -> None:
-        """Cut what is in flight; for a `close` that takes too long."""
+    def _cut(self) -> None:
         for exchange in self._exchanges:
             exchange.cancel()
 
@@ -185,7 +191,8 @@ class Proxy:
             client = addresses[-1].rpartition(",")[2].strip()
         path = request.raw_path.partition("?")[0]
         completes = request.method == "POST" and path.endswith(("/chat/completions", "/v1/completions"))
-        return Exchange(request, Entry(client=client, method=request.method, path=path), monotonic_ns(), completes)
+        entry = Entry(client=client, method=request.method, path=path, status=_CLIENT_LEFT)
+        return Exchange(request, entry, monotonic_ns(), completes)
 
     async def _exchange(self, exchange: Exchange) -> web.StreamResponse:
         request = exchange.request
@@ -280,7 +287,7 @@ class Proxy:
             gone = request.transport is None or request.transport.is_closing()
             ending = "client_left" if gone and report.status == "truncated" else report.status
             exchange.entry.take(report, ending)
-            self.metrics.add_stream(report, ending, watch.gaps)
+            self.metrics.add_stream(report, ending, watch.gaps())
 
         self.metrics.in_flight += 1
         try:
