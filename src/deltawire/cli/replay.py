@@ -24,10 +24,13 @@ def replay(stream: str, listen: tuple[str, int], delay: float) -> None:
     """
     try:
         content = stream if stream in SAMPLES else Path(stream).read_bytes()
-        server = ReplayServer(content, delay=delay, address=listen)
     except OSError as error:
         names = ", ".join(SAMPLES)
         raise click.ClickException(f"{printable(stream)}: {error.strerror}; the samples are {names}") from error
+    try:
+        server = ReplayServer(content, delay=delay, address=listen)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen at {listen[0]}:{listen[1]}: {error.strerror}") from error
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
