@@ -21,8 +21,8 @@ FIRST_TOKEN = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.
 GAP = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _GAP_NS = [int(bound * 1e9) for bound in GAP]
 
-# Instants that a stream keeps at most.
-_FOLDED = 1024
+# Instants that a stream keeps at most: many at a time take less than each by itself.
+_FOLDED = 64
 
 # A model's name comes from upstream, or from a client by way of it.
 _LONGEST = 128
@@ -34,16 +34,12 @@ def _count(tokens: int | None) -> int:
 
 
 class Watch:
-    """A tap that also keeps when events came, for the gaps between them.
-
-    A report for each read would tell which of them bore output, and cost more than the tap;
-    so those between the first and the last output are taken for output all.
-    """
+    """A tap that also counts the gaps between the reads that bore output."""
 
     def __init__(self, tap: Tap) -> None:
         self._tap = tap
         self._feed = tap.feed
-        self._instants: list[int] = []  # of reads that brought events, not folded yet
+        self._instants: list[int] = []  # of such reads, not folded yet but for the first
         self._gaps = [0] * (len(GAP) + 1)
         self.close = tap.close
 
@@ -61,7 +57,7 @@ class Watch:
         """Feed the tap."""
         at = monotonic_ns()
         events = self._feed(data, at)
-        if events:
+        if self._tap.last_token_at == at:
             self._instants.append(at)
             if len(self._instants) == _FOLDED:
                 self.gaps()
@@ -69,13 +65,9 @@ class Watch:
 
     def gaps(self) -> list[int]:
         """Return how many gaps there were so far, by the bucket of `GAP`, longer ones the last."""
-        report = self._tap.report
-        instants, self._instants = self._instants, []  # before the first output nothing counts
-        if report.time_to_first_token is not None and report.last_token_at is not None:
-            first, last = report.started_at + report.time_to_first_token, report.last_token_at
-            for before, after in pairwise(at for at in instants if first <= at <= last):
-                self._gaps[bisect_left(_GAP_NS, after - before)] += 1
-            self._instants = [last]
+        for before, after in pairwise(self._instants):
+            self._gaps[bisect_left(_GAP_NS, after - before)] += 1
+        self._instants = self._instants[-1:]
         return self._gaps
 
 
