@@ -1,0 +1,104 @@
+"""What `docs/proxy.md` says of the proxy is so."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deltawire.cli import program
+from deltawire.replay import sample
+
+from .proxies import STREAM, proxied, without_usage
+from .relays import in_loop
+from .upstream import sends
+
+TEXT = (Path(__file__).parents[2] / "docs" / "proxy.md").read_text("utf-8")
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """Return a section's table: its cells by the first one."""
+    section = TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")][2:]
+    return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines}
+
+
+def test_every_option_is_listed_with_its_default() -> None:
+    options = {option.opts[0]: option for option in program().commands["proxy"].params}
+    listed = {name.strip("`").partition(" ")[0]: cells for name, cells in rows("Options").items()}
+    assert listed.keys() == options.keys() - {"--help"}
+    units = {"s": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+    for name, (default, *_) in listed.items():
+        if found := re.fullmatch(r"(\d+) ?(s|KiB|MiB|)", default):
+            assert options[name].default == int(found[1]) * units.get(found[2], 1), name
+        elif default:
+            assert default == f"`{options[name].default}`", name
+
+
+@in_loop
+async def test_every_metric_is_listed_with_its_labels() -> None:
+    listed = {name.strip("`"): set(re.findall(r"\w+", cells[0])) for name, cells in rows("Metrics").items()}
+    async with proxied(sends(STREAM.body)) as rig:
+        await rig.stream()
+        await rig.logged()
+        found: dict[str, set[str]] = {}
+        for line in await rig.counts():
+            name, _, labels = line.partition("{")
+            found.setdefault(re.sub(r"_(bucket|count|sum)$", "", name), set()).update(re.findall(r"(\w+)=", labels))
+    assert {name: labels - {"le"} for name, labels in found.items()} == listed
+
+
+@in_loop
+async def test_the_line_of_the_log_has_the_members_shown() -> None:
+    shown = json.loads(re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)[0])
+    async with proxied(sends(*STREAM.events())) as rig:
+        await rig.stream()
+        assert list(await rig.logged()) == list(shown)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell")
+def test_the_quick_start_gives_a_metered_completion() -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    pytest.importorskip("prometheus_client")
+    section = TEXT.partition("## Quick start")[2].partition("With a key")[0]
+    commands = re.findall(r"^    (.+)$", section, re.MULTILINE)
+    assert len(commands) == 4
+    for port in ("8000", "8080"):
+        with socket.create_server(("127.0.0.1", 0)) as unused:
+            free = str(unused.getsockname()[1])
+        commands = [command.replace(f":{port}", f":{free}") for command in commands]
+    servers = []
+    try:
+        for command in commands[:2]:
+            words = command.removesuffix(" &").split()
+            assert words[0] == "deltawire"
+            line = [sys.executable, "-m", *words]
+            servers.append(subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL))
+            assert b" at http://" in servers[-1].stderr.readline()
+        completion, counts = (subprocess.check_output(command, shell=True, timeout=20) for command in commands[2:])
+    finally:
+        for server in servers:
+            server.kill()
+            server.communicate()
+    assert completion == without_usage(sample("demo"))
+    assert b'deltawire_output_tokens_total{model="deltawire-mini",source="usage"} 73.0' in counts
+
+
+@in_loop
+async def test_the_program_shown_serves_until_it_is_stopped(capsys: Any) -> None:
+    code = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[0].replace("8080", "0")
+    names: dict[str, Any] = {}
+    async with proxied(sends(STREAM.body)) as rig:
+        exec(compile(code, "proxy.md", "exec"), names)
+        stopped = asyncio.Event()
+        stopped.set()
+        await names["serve"](rig.upstream.url, stopped)
+    assert "deltawire_streams_in_flight 0.0" in capsys.readouterr().out
