@@ -203,6 +203,28 @@ async def test_what_does_not_finish_in_time_is_cut_with_an_error_event(grace: fl
 
 
 @in_loop
+async def test_a_request_without_an_answer_yet_is_told_of_the_closing() -> None:
+    async with proxied(silent) as rig:
+        asking = asyncio.create_task(rig.raw(b"GET /v1/models HTTP/1.1\r\nHost: p\r\n\r\n"))
+        while not rig.upstream.peers:  # noqa: ASYNC110 (a list has no event)
+            await asyncio.sleep(0.005)
+        await rig.proxy.close(0)
+        assert (await asking).startswith(b"HTTP/1.1 503 ")
+        await rig.upstream.gone.wait()
+        assert (rig.log[0]["status"], rig.log[0]["refused"]) == (503, "shutting_down")
+
+
+@in_loop
+async def test_a_fault_of_the_proxys_own_is_a_500(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with proxied(silent) as rig:
+        monkeypatch.setattr(rig.proxy._gate, "headers", lambda request: 1 / 0)
+        answer = await rig.raw(b"GET /v1/models HTTP/1.1\r\nHost: p\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 500 ")
+        assert b"ZeroDivision" not in answer
+        assert rig.log[0]["status"] == 500
+
+
+@in_loop
 async def test_metrics_can_be_kept_from_clients() -> None:
     from deltawire.proxy import Proxy, Settings
 

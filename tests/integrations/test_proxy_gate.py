@@ -232,7 +232,7 @@ async def test_a_client_that_waits_to_be_told_to_go_on_is_told() -> None:
     [
         [],
         ["Authorization: Bearer wrong"],
-        ["Authorization: Bearer firs"],
+        ["Authorization: Bearer fir"],
         ["Authorization: Bearer first,second"],
         ["Authorization: Basic first"],
         ["Authorization: first"],
@@ -357,3 +357,21 @@ async def test_connections_to_upstream_are_used_again(script: Script) -> None:
             async with rig.session.post(rig.url + CHAT, json={}) as response:
                 assert response.headers.get("retry-after") == ("7" if response.status == 429 else None)
         assert rig.upstream.connections == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 20_000 + b"\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    ],
+)
+@in_loop
+async def test_an_answer_that_cannot_be_read_is_a_502_and_no_key_is_logged(head: bytes, caplog: Any) -> None:
+    async with proxied(lambda peer: peer.write(head), **HELD) as rig:
+        answer = await rig.raw(request("/v1/models", "GET", "Authorization: Bearer first"))
+        assert (status(answer), error(answer)["code"]) == (502, "upstream_invalid")
+        assert rig.upstream.peers[0].headers["authorization"] == "Bearer sk-own"
+    assert "sk-own" not in caplog.text + json.dumps(rig.log)

@@ -180,6 +180,9 @@ class Proxy:
         except Refusal as refusal:
             entry.status, entry.refused = refusal.status, refusal.error["code"]
             return refusal.response()
+        except Exception:
+            entry.status = 500  # which aiohttp answers, and logs
+            raise
         finally:
             self._exchanges.discard(task)
             self.metrics.requests[entry.status] += 1
@@ -190,16 +193,19 @@ class Proxy:
         if self._settings.trust_forwarded and (addresses := request.headers.getall("X-Forwarded-For", [])):
             client = addresses[-1].rpartition(",")[2].strip()
         path = request.raw_path.partition("?")[0]
-        completes = request.method == "POST" and path.endswith(("/chat/completions", "/v1/completions"))
+        completes = request.method == "POST" and path.endswith("/completions")
         entry = Entry(client=client, method=request.method, path=path, status=_CLIENT_LEFT)
         return Exchange(request, entry, monotonic_ns(), completes)
 
     async def _exchange(self, exchange: Exchange) -> web.StreamResponse:
         request = exchange.request
         if self._closing:
-            raise Refusal(503, "The proxy is shutting down.", "shutting_down", "server_error")
+            raise _closing()
         target = self._gate.check(request)
         upstream = await self._ask(exchange, target)
+        if upstream.status < 200:
+            upstream.close()
+            raise Refusal(502, "Upstream's answer could not be read.", "upstream_invalid", "upstream_error")
         exchange.entry.status = upstream.status
         try:
             return await self._answer(exchange, upstream)
@@ -225,6 +231,10 @@ class Proxy:
                     headers=[*self._gate.headers(request), *length],
                     allow_redirects=False,
                 )
+        except asyncio.CancelledError:
+            if self._closing and request.transport is not None and not request.transport.is_closing():
+                raise _closing() from None  # by `close`: the client is still there
+            raise
         except TimeoutError as error:
             if upload.awaited and not isinstance(error, aiohttp.ClientError):
                 raise Refusal(408, "The request's body did not come in time.", "request_timeout") from error
@@ -232,6 +242,8 @@ class Proxy:
         except aiohttp.ClientError as error:
             if upload.fault is not None:
                 raise upload.fault from error
+            if isinstance(error, aiohttp.ClientResponseError):
+                raise _no_answer(502, "Upstream's answer could not be read.", "upstream_invalid", error) from error
             raise _no_answer(502, "Upstream could not be reached.", "upstream_unreachable", error) from error
         finally:
             upload.waiting = None
@@ -312,7 +324,15 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> tuple[str, int
     return address[0], address[1]
 
 
+def _closing() -> Refusal:
+    return Refusal(503, "The proxy is shutting down.", "shutting_down", "server_error")
+
+
 def _no_answer(status: int, message: str, code: str, error: Exception) -> Refusal:
-    """Return the refusal for a failure of upstream's, which clients are told nothing about, and the log is."""
-    logger.warning("%s %r", message, error)
+    """Return the refusal for a failure of upstream's, which clients are told little about.
+
+    The log is told its kind: what aiohttp says of it may have the request's headers, keys and all.
+    """
+    reason = getattr(error, "strerror", None)
+    logger.warning("%s %s%s", message, type(error).__name__, f": {reason}" if isinstance(reason, str) else "")
     return Refusal(status, message, code, "upstream_error")
