@@ -83,6 +83,14 @@ async def test_a_client_that_does_not_send_its_body_gets_a_408() -> None:
         assert rig.upstream.peers == []
 
 
+@pytest.mark.parametrize("begun", [b"", b"GET /v1/models HTTP/1.1\r\nHost:"])
+@in_loop
+async def test_a_connection_without_a_whole_request_is_closed(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytest.importorskip("deltawire.proxy.server"), "_CLIENT_KEEPALIVE", 0.1)
+    async with proxied(silent) as rig:
+        assert await rig.raw(begun) == b""
+
+
 @in_loop
 async def test_a_body_may_take_longer_than_the_idle_timeout_if_it_comes() -> None:
     async def pieces() -> Any:

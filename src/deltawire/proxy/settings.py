@@ -32,7 +32,7 @@ class Settings:
         max_body: of a request.
         max_inspected: of a request that is read as a whole to ask for usage, and of an answer
             that is read as a whole to count its usage; what is longer goes on unread.
-        max_header: of a request's line, and of each of its header fields.
+        max_header: of a request's line, and of each header field, the answer's too.
         model_labels: how many models metrics tell apart; what is beyond is "other".
         trust_forwarded: the client's address is the last of X-Forwarded-For: for the log, where
             the only way here is a balancer that sets it.
