@@ -239,18 +239,6 @@ async def test_what_upstream_makes_up_breaks_neither_log_nor_metrics(tokens: int
     assert [value for name, value in counts.items() if "_tokens_total" in name] == [0, 0]
 
 
-def test_a_long_streams_gaps_are_all_counted() -> None:
-    pytest.importorskip("prometheus_client")
-    from deltawire.proxy.metrics import Watch
-
-    watch = Watch(deltawire.Tap())
-    for read in sample("text", chunks=2600).events():
-        assert watch.feed(read) == 1
-        assert watch.feed(b": nothing\n\n") == 0
-    assert sum(watch.gaps()) == sum(watch.gaps()) == 2600 - 3 - 1
-    assert watch.close().status == "done"
-
-
 def test_twenty_streams_at_once_each_come_whole() -> None:
     @in_loop
     async def run() -> None:

@@ -6,23 +6,18 @@ An event costs no call of prometheus_client, whose own counters take 1-2 µs eac
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import pairwise
-from time import monotonic_ns
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from .. import StreamReport, Tap
+from .. import StreamReport
 from ..chunks import Usage
 
 # Upper bounds in seconds.
 FIRST_TOKEN = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 GAP = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_GAP_NS = [int(bound * 1e9) for bound in GAP]
-
-# Instants that a stream keeps at most: many at a time take less than each by itself.
-_FOLDED = 64
+GAP_NS = [int(bound * 1e9) for bound in GAP]  # for the tap, which counts
 
 # A model's name comes from upstream, or from a client by way of it.
 _LONGEST = 128
@@ -31,44 +26,6 @@ _LONGEST = 128
 def _count(tokens: int | None) -> int:
     """Return an upstream's number of tokens if it is one that a counter can take."""
     return tokens if tokens is not None and 0 <= tokens < 1 << 53 else 0
-
-
-class Watch:
-    """A tap that also counts the gaps between the reads that bore output."""
-
-    def __init__(self, tap: Tap) -> None:
-        self._tap = tap
-        self._feed = tap.feed
-        self._instants: list[int] = []  # of such reads, not folded yet but for the first
-        self._gaps = [0] * (len(GAP) + 1)
-        self.close = tap.close
-
-    @property
-    def at_boundary(self) -> bool:
-        """The tap's."""
-        return self._tap.at_boundary
-
-    @property
-    def report(self) -> StreamReport:
-        """The tap's."""
-        return self._tap.report
-
-    def feed(self, data: bytes) -> int:
-        """Feed the tap."""
-        at = monotonic_ns()
-        events = self._feed(data, at)
-        if self._tap.last_token_at == at:
-            self._instants.append(at)
-            if len(self._instants) == _FOLDED:
-                self.gaps()
-        return events
-
-    def gaps(self) -> list[int]:
-        """Return how many gaps there were so far, by the bucket of `GAP`, longer ones the last."""
-        for before, after in pairwise(self._instants):
-            self._gaps[bisect_left(_GAP_NS, after - before)] += 1
-        self._instants = self._instants[-1:]
-        return self._gaps
 
 
 class Spread:
@@ -131,7 +88,7 @@ class Metrics(Collector):
         """Return all counts as Prometheus reads them."""
         return generate_latest(self.registry)
 
-    def add_stream(self, report: StreamReport, ending: str, gaps: list[int]) -> None:
+    def add_stream(self, report: StreamReport, ending: str) -> None:
         """Count a stream that has ended."""
         counts = self._of(report.model)
         counts.endings[ending] += 1
@@ -142,7 +99,10 @@ class Metrics(Collector):
         counts.output_tokens[report.output_tokens_source] += _count(report.output_tokens)
         if report.time_to_first_token is not None and report.last_token_at is not None:
             counts.first_token.observe(report.time_to_first_token)
-            counts.gap.add(gaps, report.last_token_at - report.started_at - report.time_to_first_token)
+            counts.gap.add(
+                report.gaps or [0] * (len(GAP) + 1),
+                report.last_token_at - report.started_at - report.time_to_first_token,
+            )
 
     def add_answer(self, model: str | None, usage: Usage | None) -> None:
         """Count the tokens of an answer that was no stream."""
