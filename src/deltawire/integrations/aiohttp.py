@@ -54,6 +54,7 @@ async def relay(
     keep_alive: float | None = 15.0,
     idle_timeout: float | None = 300.0,
     drain: float = 0.0,
+    watched: bool = True,
     headers: dict[str, str] | None = None,
 ) -> web.StreamResponse:
     """Send an answer on to the client of `request` as it comes, and return the response that the handler returns.
@@ -75,6 +76,7 @@ async def relay(
             event. While the client takes nothing, they do not count.
         drain: seconds for which upstream is read on for the report when the client has left: with 0
             what it would have told, the usage above all, is lost; with more its tokens are paid for.
+        watched: look for a lost client once a second; where the handler is cancelled it need not be.
         headers: set in the answer.
     """
     source = upstream_of(upstream)
@@ -84,7 +86,7 @@ async def relay(
     stream = Relay(
         source,
         _Client(request, response),
-        watched=True,
+        watched=watched,
         tap=tap,
         rewriter=rewriter,
         on_report=on_report,
