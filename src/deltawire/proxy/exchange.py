@@ -121,7 +121,10 @@ class Exchange:
 
     async def _relay(self, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
         """Send an answer on that nothing is to be known of."""
-        return await relay(self._request, upstream, keep_alive=None, idle_timeout=self._settings.idle_timeout)
+        settings = self._settings
+        return await relay(
+            self._request, upstream, keep_alive=None, idle_timeout=settings.idle_timeout, watched=settings.drain > 0
+        )
 
     async def _count(self, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
         """Send a JSON answer on as a whole, for the sake of its usage and its model."""
@@ -166,6 +169,7 @@ class Exchange:
                 keep_alive=settings.keep_alive,
                 idle_timeout=settings.idle_timeout,
                 drain=settings.drain,
+                watched=settings.drain > 0,  # else the handler is cancelled
             )
         finally:
             self._metrics.in_flight -= 1

@@ -1,6 +1,7 @@
 """A proxy as a program: it runs until a signal, on uvloop where that is installed."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable
 from importlib import import_module
@@ -9,6 +10,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 from .server import Proxy
 from .settings import Settings
+
+# Between two looks of the collector's; Python's own 700 take 3 % of the time.
+_ALLOCATIONS = 20_000
 
 
 class Address(NamedTuple):
@@ -66,6 +70,9 @@ async def _serve(
     async with Proxy(settings, log=log, metrics_apart=metrics is not None) as proxy:
         if metrics is not None:
             await proxy.listen_for_metrics(*metrics)
+        # An event makes no cycles: what is there stays, and the rest is looked at less often.
+        gc.freeze()
+        gc.set_threshold(_ALLOCATIONS)
         ready(str(Address(*await proxy.listen(*listen))))
         await signals.get()
         closing = asyncio.create_task(proxy.close(grace))
