@@ -13,6 +13,9 @@ from deltawire.replay import Sample, sample
 
 from .upstream import Script, Upstream
 
+aiohttp = pytest.importorskip("aiohttp")
+pytest.importorskip("prometheus_client")
+
 ASK = {"model": "any", "messages": [], "stream": True}
 CHAT = "/v1/chat/completions"
 
@@ -78,8 +81,6 @@ class Rig:
 @asynccontextmanager
 async def proxied(script: Script | str, **settings: Any) -> AsyncIterator[Rig]:
     """Serve a proxy before an upstream of this script, or before the one at this URL."""
-    aiohttp = pytest.importorskip("aiohttp")
-    pytest.importorskip("prometheus_client")
     from deltawire.proxy import Proxy, Settings
 
     file = io.BytesIO()

@@ -28,12 +28,6 @@ NGINX = Path(__file__).parents[2] / "examples" / "nginx.conf"
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
 
-@pytest.fixture(autouse=True)
-def needed() -> None:
-    pytest.importorskip("aiohttp")
-    pytest.importorskip("prometheus_client")
-
-
 @contextmanager
 def running(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a command of deltawire's that listens; gives the process and its URL."""

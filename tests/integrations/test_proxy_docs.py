@@ -67,7 +67,6 @@ async def test_the_line_of_the_log_has_the_members_shown() -> None:
 def test_the_quick_start_gives_a_metered_completion() -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    pytest.importorskip("prometheus_client")
     section = TEXT.partition("## Quick start")[2].partition("With a key")[0]
     commands = re.findall(r"^    (.+)$", section, re.MULTILINE)
     assert len(commands) == 4

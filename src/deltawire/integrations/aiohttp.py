@@ -76,7 +76,7 @@ async def relay(
             event. While the client takes nothing, they do not count.
         drain: seconds for which upstream is read on for the report when the client has left: with 0
             what it would have told, the usage above all, is lost; with more its tokens are paid for.
-        watched: look for a lost client once a second; where the handler is cancelled it need not be.
+        watched: look for a lost client every five seconds; where the handler is cancelled it need not be.
         headers: set in the answer.
     """
     source = upstream_of(upstream)
