@@ -191,7 +191,6 @@ MESSAGES = {
         *END,
     ),
     "usage at the end alone": named(START | {"message": {"id": "msg", "model": "m"}}, *TEXT, *END),
-    "usage without cache": named(START | {"message": {"usage": {"input_tokens": 5, "output_tokens": 1}}}, *END),
     "all counts at the end": named(START, END[0] | {"usage": SPOKEN | {"input_tokens": 11, "output_tokens": 9}}),
     "no end": named(START, *TEXT, END[0]),
     "cut": named(START, *TEXT),
@@ -203,3 +202,6 @@ MESSAGES = {
 FAMILIES = {"chat": CHAT, "completions": COMPLETIONS, "responses": RESPONSES, "messages": MESSAGES}
 STREAMS = {f"{family}: {name}": body for family, streams in FAMILIES.items() for name, body in streams.items()}
 STREAMS |= {f"wire: {name}": body for name, body in WIRE.items()}
+STREAMS["messages: usage without cache"] = named(
+    START | {"message": {"usage": {"input_tokens": 5, "output_tokens": 1}}}, *END
+)

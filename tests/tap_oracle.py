@@ -169,7 +169,7 @@ class Seen:
         elif self.family == "responses" and "response" in payload:
             self.finish(0, reason_of_response(str(kind), payload["response"]))
         elif self.family == "messages" and kind in ("message_start", "message_delta"):
-            self.finish(0, members(payload, "delta", "stop_reason"))
+            self.finish(0, said_reason(members(payload, "delta", "stop_reason")))
 
     def finish(self, index: int, reason: str | None) -> None:
         self.finish_reasons[index] = reason or self.finish_reasons.get(index)
@@ -274,3 +274,17 @@ def timed(body: bytes, ends: list[int], instants: list[int]) -> dict[str, int | 
         "last_token_at": came[-1] if came else None,
         "max_gap": max(gaps, default=None),
     }
+
+
+# --- feeding a tap --------------------------------------------------------------------
+
+
+def watch(tap: Any, body: bytes, ends: list[int], instants: list[int] | None = None) -> list[int]:
+    """Feed the reads that end at `ends`; return how many events each completed."""
+    starts = [0, *ends[:-1]]
+    instants = instants or list(range(len(ends)))
+    return [tap.feed(body[start:end], at=at) for start, end, at in zip(starts, ends, instants, strict=True)]
+
+
+def every(size: int, body: bytes) -> list[int]:
+    return [*range(size, len(body), size), len(body)]
