@@ -23,11 +23,10 @@ def family_of(payload: dict[str, Any]) -> str | None:
         return "completions"
     if str(payload.get("object")).startswith("chat.completion"):
         return "chat"
-    choices = payload.get("choices")
-    if not isinstance(choices, list) or not choices:
+    choices = items(payload.get("choices"))
+    if not choices:
         return None  # the usage of chat completions and of completions look alike
-    first = choices[0] if isinstance(choices[0], dict) else {}
-    return "completions" if "text" in first and "delta" not in first else "chat"
+    return "completions" if "text" in choices[0] and "delta" not in choices[0] else "chat"
 
 
 def items(value: Any) -> list[dict[str, Any]]:
@@ -42,8 +41,10 @@ def members(value: Any, *path: str) -> Any:
 
 
 def index_of(choice: Any, place: int) -> int:
-    index = members(choice, "index")
-    return index if type(index) is int else place
+    try:
+        return int(members(choice, "index"))
+    except (TypeError, ValueError, OverflowError):
+        return place
 
 
 def has_text(value: Any) -> bool:
@@ -63,6 +64,7 @@ def chat_bears(payload: dict[str, Any]) -> bool:
         delta = choice.get("delta")
         values = [members(delta, name) for name in ("content", "refusal", *REASONING)]
         values.append(members(delta, "function_call", "arguments"))
+        values += [members(delta, "audio", name) for name in ("data", "transcript")]
         for call in items(members(delta, "tool_calls")):
             arguments = members(call, "function", "arguments")
             # Some send an object where the others send its text.
@@ -135,6 +137,7 @@ def usage_of(value: dict[str, Any], family: str | None) -> dict[str, Any]:
             completion_tokens=output,
             total_tokens=None if prompt is None or output is None else prompt + output,
             prompt_tokens_details=some(cached_tokens=read, cache_write_tokens=written),
+            completion_tokens_details=some(reasoning_tokens=members(value, "output_tokens_details", "thinking_tokens")),
         )
     return USAGE(value)
 

@@ -192,6 +192,9 @@ MESSAGES = {
     ),
     "usage at the end alone": named(START | {"message": {"id": "msg", "model": "m"}}, *TEXT, *END),
     "all counts at the end": named(START, END[0] | {"usage": SPOKEN | {"input_tokens": 11, "output_tokens": 9}}),
+    "thinking counted": named(
+        START, END[0] | {"usage": {"output_tokens": 9, "output_tokens_details": {"thinking_tokens": 5}}}, END[1]
+    ),
     "no end": named(START, *TEXT, END[0]),
     "cut": named(START, *TEXT),
     "an error": named(START, *TEXT, {"type": "error", "error": {"type": "overloaded_error"}}),

@@ -131,7 +131,23 @@ USAGES = [
 ]
 
 
-PAYLOADS = [*MODELS, *BROKEN, *USAGES]
+# As deep as nobody sends it, with brackets in strings, and keys that are none of the payload's.
+DEEP = {depth: '[{"model":"]","usage":' * depth + '"}\\""' + "}]" * depth for depth in (1, 2, 3, 4, 5, 6, 20, 150)}
+NESTED = [
+    Payload(f"{depth} deep", before.replace("DEEP", deep), after.replace("DEEP", deep))
+    for depth, deep in DEEP.items()
+    for before, after in (
+        (
+            '{"a":DEEP,"model":"a" , "choices":DEEP, "usage":DEEP , "b":DEEP}',
+            '{"a":DEEP,"model":"new-model" , "choices":DEEP , "b":DEEP}',
+        ),
+        ('{"usage" :DEEP , "choices":[DEEP,1,DEEP],"model":"a"}', '{"choices":[DEEP,1,DEEP],"model":"new-model"}'),
+        ('{"choices":DEEP,"model":"a","usage":DEEP}', '{"choices":DEEP,"model":"new-model"}'),
+        ('{"model":"a","a":[DEEP}', '{"model":"a","a":[DEEP}'),
+    )
+]
+
+PAYLOADS = [*MODELS, *BROKEN, *USAGES, *NESTED]
 
 CHUNK = b'data: {"model":"a","choices":[1],"usage":null}\n\n'
 ONLY_USAGE = b'data: {"choices":[],"usage":{"a":1}}\n\n'
@@ -182,9 +198,8 @@ WIRE = {
 # Payloads that are JSON in every shape that a rewriter must tell apart.
 SPACES = st.sampled_from(["", "", "", " ", "\t", "  "])
 KEYS = st.sampled_from(["model", "usage", "choices", "id", r"mod\u0065l", r"us\u0061ge", r"\"model", "", "object"])
-VALUES = st.sampled_from(
-    ['"a"', '""', "null", "1", "[]", "{}", "[1]", '{"usage":1}', '[{"model":"a"}]', r'"\"}"', r'"\ud800"', '"é"', "NaN"]
-)
+PLAIN_VALUES = ['"a"', '""', "null", "1", "[]", "{}", "[1]", '{"usage":1}', r'"\"}"', r'"\ud800"', '"é"', "NaN"]
+VALUES = st.sampled_from([*PLAIN_VALUES, '[{"model":"a"}]', DEEP[2], DEEP[6]])
 
 
 @st.composite

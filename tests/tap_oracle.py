@@ -17,6 +17,7 @@ from .family_oracle import (
     bears_output,
     family_of,
     index_of,
+    items,
     members,
     said_usage,
     some,
@@ -164,7 +165,7 @@ class Seen:
     def take_finish(self, payload: dict[str, Any]) -> None:
         kind = payload.get("type")
         if self.family in ("chat", "completions"):
-            for place, choice in enumerate(payload.get("choices") or []):
+            for place, choice in enumerate(items(payload.get("choices"))):
                 self.finish(index_of(choice, place), said_reason(members(choice, "finish_reason")))
         elif self.family == "responses" and "response" in payload:
             self.finish(0, reason_of_response(str(kind), payload["response"]))
@@ -191,6 +192,7 @@ def decoded(data: str) -> tuple[Any, bool]:
 
 
 def said_reason(value: Any) -> str | None:
+    value = json.dumps(value) if isinstance(value, int) else value
     return value if isinstance(value, str) and value not in ("", "null") else None
 
 

@@ -145,6 +145,11 @@ def test_beside_the_options_every_byte_is_the_same(pairs: list[tuple[str, str]],
     assert asks.endswith(body[end:])
 
 
+def test_of_duplicates_the_last_one_counts_where_it_is_null() -> None:
+    asked = '{"stream":true,"stream_options":{"a":1},"stream_options":null}'
+    assert include_usage_in_request(asked) == (asked.replace("null", '{"include_usage":true}'), True)
+
+
 def test_a_body_of_bad_utf8_is_spliced_all_the_same() -> None:
     asked = b'{"a":"\xff\xed\xa0\x80","stream":true}'
     assert include_usage_in_request(asked) == (asked[:-1] + b"," + OPTIONS.encode() + b"}", True)
@@ -173,6 +178,8 @@ ERRORS: dict[str, tuple[Any, Any]] = {
     "an error of upstream": (UpstreamError({"message": "quota", "code": "q"}), "quota"),
     "an error of upstream, text": (UpstreamError("quota"), "quota"),
     "an exception without a text": (TimeoutError(), "TimeoutError"),
+    "bytes": (b"slow \xff", "slow \N{REPLACEMENT CHARACTER}"),
+    "the whole body": ({"error": {"message": "quota"}}, "quota"),
 }
 FAMILIES = ["chat", "completions", "responses", "messages"]
 

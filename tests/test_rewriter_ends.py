@@ -366,7 +366,7 @@ def test_a_read_that_changes_afterwards_changes_nothing(backend) -> None:
     assert wrote + rewriter.feed(b"\n\n") == ONE + TWO
 
 
-@pytest.mark.parametrize("task", [{"usage": "cut"}, {"usage": None}, {"model": ""}])
+@pytest.mark.parametrize("task", [{"usage": "cut"}, {"usage": None}, {"model": ""}, {"model": 5}])
 def test_a_task_that_makes_no_sense_is_refused(backend, task: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError)):
         backend.Rewriter(**task)
@@ -379,5 +379,11 @@ def test_the_twins_refuse_with_the_same_words() -> None:
             twin(name).Rewriter(**task).feed(BAD)
         return f"{raised.type.__name__}: {raised.value}"
 
-    for task in ({"usage": "x"}, {"model": ""}, {"each": lambda event: 1}, {"limits": Limits(max_event=3)}):
+    for task in (
+        {"usage": "x"},
+        {"model": ""},
+        {"model": 5},
+        {"each": lambda event: 1},
+        {"limits": Limits(max_event=3)},
+    ):
         assert len({words(name, **task) for name in TWINS}) == 1

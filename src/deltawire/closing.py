@@ -11,15 +11,20 @@ def encode_error(error: Any, *, family: Family | None = "chat") -> bytes:
     """Return an event that tells a client of an error, as streams of `family` do; the stream's end is not in it.
 
     Args:
-        error: an exception, a message, or the error's body: an object, of which members
-            that the family has and that are missing are made up.
+        error: an exception, a message, or the error's body: an object, or the object
+            that has it as `error`; members that the family has and that are missing are
+            made up.
         family: "chat", "completions", "responses" or "messages"; None is "chat".
 
     Source: OpenAI API reference, "Errors" and "Streaming events"; Anthropic API
     reference, "Streaming Messages".
     """
     body = error.body if isinstance(error, UpstreamError) else error
-    if not isinstance(body, dict):
+    if isinstance(body, dict):
+        body = body["error"] if isinstance(body.get("error"), dict) else body
+    elif isinstance(body, bytes):
+        body = {"message": body.decode("utf-8", "replace")}
+    else:
         body = {"message": str(body) or type(body).__name__}
     if family == "messages":
         return encode_event({"type": "error", "error": {"type": "api_error"} | body}, event="error")

@@ -5,13 +5,15 @@ and "Streaming events" (Responses); Anthropic API reference, "Streaming Messages
 """
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
 from .chunks import CompletionTokensDetails, PromptTokensDetails, Usage, text_of
 from .coerce import NotAChunk, fitted, loads
 from .report import Family
+
+T = TypeVar("T")
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 
@@ -26,7 +28,7 @@ class Said(msgspec.Struct):
     """What one payload says.
 
     Attributes:
-        bears_output: content, reasoning, a refusal or tool arguments, not empty.
+        bears_output: content, reasoning, a refusal, tool arguments or audio, not empty.
         text: what it adds to the content of choice 0.
         reasons: the choices that it has: index and finish reason, None for none.
         ended: it ends the stream.
@@ -73,15 +75,13 @@ def family_of(payload: dict[str, Any]) -> Family | None:
             return "messages"
         if kind == "error":
             return "messages" if isinstance(payload.get("error"), dict) else "responses"
-        return None
     name = payload.get("object")
     if isinstance(name, str):
         if name.startswith("text_completion"):
             return "completions"
         if name.startswith("chat.completion"):
             return "chat"
-    choices = _objects(payload.get("choices"))
-    if choices:
+    if choices := _objects(payload.get("choices")):
         return "completions" if "text" in choices[0] and "delta" not in choices[0] else "chat"
     return None
 
@@ -102,13 +102,32 @@ def merged(known: Usage | None, new: Usage, family: Family | None) -> Usage:
     """Return the usage so far, `new` included: Anthropic sends it in parts, the others as a whole."""
     if known is None or family != "messages":
         return new
-    for name in Usage.__struct_fields__:
-        if getattr(new, name) is None:
-            setattr(new, name, getattr(known, name))
-    return _with_total(new)
+    details = PromptTokensDetails()
+    for usage in (known, new):
+        if (sent := usage.prompt_tokens_details) is not None:
+            details.cached_tokens = _latest(sent.cached_tokens, details.cached_tokens)
+            details.cache_write_tokens = _latest(sent.cache_write_tokens, details.cache_write_tokens)
+    prompt = _latest(_uncached(new), _uncached(known))
+    both = Usage(
+        prompt_tokens=prompt,
+        completion_tokens=_latest(new.completion_tokens, known.completion_tokens),
+        completion_tokens_details=_latest(new.completion_tokens_details, known.completion_tokens_details),
+    )
+    return _with_cache(both, details)
+
+
+def _latest(new: T | None, known: T | None) -> T | None:
+    return known if new is None else new
 
 
 # --- chat completions, and the legacy ones ----------------------------------------------
+
+
+class _Choice(msgspec.Struct):
+    """What is read of a choice as a decoder reads it."""
+
+    index: int | None = None
+    finish_reason: str | None = None
 
 
 def _chat(payload: dict[str, Any]) -> Said:
@@ -121,10 +140,9 @@ def _chat(payload: dict[str, Any]) -> Said:
         reasons=[],
     )
     for place, choice in enumerate(_objects(payload.get("choices"))):
-        number = choice.get("index")
-        index = number if type(number) is int else place
-        reason = choice.get("finish_reason")
-        said.reasons.append((index, reason if isinstance(reason, str) and reason not in _NO_REASON else None))
+        head = fitted(choice, _Choice)
+        index = place if head.index is None else head.index
+        said.reasons.append((index, None if head.finish_reason in _NO_REASON else head.finish_reason))
         delta = choice.get("delta")
         content = delta.get("content") if isinstance(delta, dict) else choice.get("text")
         if (isinstance(delta, dict) and _delta_speaks(delta)) or _speaks(content):
@@ -137,6 +155,9 @@ def _chat(payload: dict[str, Any]) -> Said:
 def _delta_speaks(delta: dict[str, Any]) -> bool:
     """Tell whether a delta bears output beside its content."""
     if any(_speaks(delta.get(name)) for name in ("reasoning_content", "reasoning", "refusal", "reasoning_details")):
+        return True
+    audio = delta.get("audio")
+    if isinstance(audio, dict) and (_speaks(audio.get("data")) or _speaks(audio.get("transcript"))):
         return True
     functions = [delta.get("function_call")]
     for call in _objects(delta.get("tool_calls")):
@@ -176,13 +197,15 @@ def _responses(payload: dict[str, Any]) -> Said:
         said.bears_output = delta != ""
         said.text = delta if kind == "response.output_text.delta" else ""
     response = payload.get("response")
-    if isinstance(response, dict):
-        said.model = _name(response.get("model"))
-        said.id = _name(response.get("id"))
-        said.usage = _from_counts(response.get("usage"))
+    if not isinstance(response, dict):
+        response = {}
+    said.model = _name(response.get("model"))
+    said.id = _name(response.get("id"))
+    said.usage = _from_counts(response.get("usage"))
+    if response or said.ended:
         said.reasons = [(0, _reason_of(response, kind) if said.ended else None)]
-        if kind == "response.failed":
-            said.error = response.get("error") or payload
+    if kind == "response.failed":
+        said.error = response.get("error") or said.error or payload
     return said
 
 
@@ -228,14 +251,19 @@ _READERS: dict[Family | None, Callable[[dict[str, Any]], Said]] = {
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
-    """Return the objects of a list, in place of others an empty one; nothing of what is no list."""
-    if not isinstance(value, list):
-        return []
-    return [item if isinstance(item, dict) else {} for item in value]
+    """Return the objects of a list; nothing of what is no list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _name(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+class _OutputDetails(msgspec.Struct):
+    """The same tokens, under the name of each."""
+
+    reasoning_tokens: int | None = None
+    thinking_tokens: int | None = None
 
 
 class _Counts(msgspec.Struct):
@@ -247,7 +275,7 @@ class _Counts(msgspec.Struct):
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     input_tokens_details: PromptTokensDetails | None = None
-    output_tokens_details: CompletionTokensDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
 
 
 def _from_counts(value: Any) -> Usage | None:
@@ -260,14 +288,31 @@ def _from_counts(value: Any) -> Usage | None:
         completion_tokens=counts.output_tokens,
         total_tokens=counts.total_tokens,
         prompt_tokens_details=counts.input_tokens_details,
-        completion_tokens_details=counts.output_tokens_details,
     )
-    written, read = counts.cache_creation_input_tokens, counts.cache_read_input_tokens
-    if written is not None or read is not None:
+    if (spent := counts.output_tokens_details) is not None:
+        reasoning = _latest(spent.reasoning_tokens, spent.thinking_tokens)
+        usage.completion_tokens_details = CompletionTokensDetails(reasoning_tokens=reasoning)
+    if counts.cache_creation_input_tokens is None and counts.cache_read_input_tokens is None:
+        return usage if usage.total_tokens is not None else _with_total(usage)
+    cached, written = counts.cache_read_input_tokens, counts.cache_creation_input_tokens
+    return _with_cache(usage, PromptTokensDetails(cached_tokens=cached, cache_write_tokens=written))
+
+
+def _with_cache(usage: Usage, details: PromptTokensDetails) -> Usage:
+    """Count Anthropic's cached tokens, which it counts apart, among those of the prompt, as OpenAI does."""
+    if details != PromptTokensDetails():
+        usage.prompt_tokens_details = details
         if usage.prompt_tokens is not None:
-            usage.prompt_tokens += (written or 0) + (read or 0)
-        usage.prompt_tokens_details = PromptTokensDetails(cached_tokens=read, cache_write_tokens=written)
-    return usage if usage.total_tokens is not None else _with_total(usage)
+            usage.prompt_tokens += (details.cached_tokens or 0) + (details.cache_write_tokens or 0)
+    return _with_total(usage)
+
+
+def _uncached(usage: Usage) -> int | None:
+    """Return a prompt's tokens as Anthropic counts them."""
+    details = usage.prompt_tokens_details
+    if details is None or usage.prompt_tokens is None:
+        return usage.prompt_tokens
+    return usage.prompt_tokens - (details.cached_tokens or 0) - (details.cache_write_tokens or 0)
 
 
 def _with_total(usage: Usage) -> Usage:

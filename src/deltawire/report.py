@@ -40,7 +40,7 @@ class StreamReport(msgspec.Struct, kw_only=True):
         started_at: when the request was sent.
         time_to_first_byte: since `started_at`; None where nothing came.
         time_to_first_token: the same for the first read that bore output: content,
-            reasoning, a refusal or tool arguments, not empty; a role alone is none.
+            reasoning, a refusal, tool arguments or audio, not empty; a role alone is none.
         last_token_at: when the last such read came.
         max_gap: the longest time from one such read to the next.
         gaps: where bounds were given, how many such times there were by bucket: at most the

@@ -135,6 +135,22 @@ class Lines:
         return b"".join(pieces)
 
 
+def encoded_model(model: str | None) -> bytes | None:
+    """Return as JSON what clients are to see as `model`.
+
+    Raises:
+        TypeError: it is no string.
+        ValueError: it is empty, or has a lone surrogate.
+    """
+    if model is None:
+        return None
+    if not isinstance(model, str):
+        raise TypeError(f"model of type {type(model).__name__}, a str expected")
+    if not model:
+        raise ValueError("model of 0 characters, at least 1 expected")
+    return msgspec.json.encode(model)
+
+
 def joined(answer: RawEvent | bytes | Iterable[RawEvent | bytes] | None) -> bytes:
     """Return the bytes of what a caller wants to go on.
 
@@ -215,8 +231,8 @@ def include_usage_in_request(body: BodyT) -> tuple[BodyT, bool]:
         return body, False
     options = b"{}"
     for name, _, value, end in members(data):
-        if name == b"stream_options" and data[value : value + 1] == b"{":
-            options = data[value:end]
+        if name == b"stream_options":
+            options = data[value:end] if data[value : value + 1] == b"{" else b"{}"
     data = _with_member(data, b"stream_options", _with_member(options, b"include_usage", b"true"))
     return data.decode("utf-8", "surrogatepass") if isinstance(body, str) else data, True
 

@@ -72,6 +72,10 @@ cdef class Glance:
         cdef Node calls = get(delta, "tool_calls")
         for name in ("reasoning_content", "reasoning", "refusal", "reasoning_details"):
             self._speaks(get(delta, name))
+        audio = get(delta, "audio")
+        if isinstance(audio, DictNode):
+            self._speaks(get(audio, "data"))
+            self._speaks(get(audio, "transcript"))
         functions = [get(delta, "function_call")]
         if isinstance(calls, ListNode):
             for call in (<ListNode>calls).items:

@@ -22,7 +22,7 @@ from ..coerce import NotAChunk, loads
 from ..errors import ConcurrentFeedError, LimitExceededError
 from ..families import family_of, is_end
 from ..limits import DEFAULT_LIMITS
-from ..splicing import Lines, edits_of, joined
+from ..splicing import Lines, edits_of, encoded_model, joined
 from .stencil import check_same
 from .walking import members
 
@@ -120,11 +120,9 @@ cdef class Rewriter:
     def __init__(self, *, model=None, usage="keep", each=None, tap=None, limits=DEFAULT_LIMITS):
         if self._feeding:
             raise ConcurrentFeedError("__init__() while another call is under way")
-        if model == "":
-            raise ValueError("model of 0 characters, at least 1 expected")
         if usage not in ("keep", "drop"):
             raise ValueError(f"usage {usage!r}, 'keep' or 'drop' expected")
-        self._model = None if model is None else msgspec.json.encode(model)
+        self._model = encoded_model(model)
         self._drops_usage = usage == "drop"
         self._each = each
         self._tap = tap

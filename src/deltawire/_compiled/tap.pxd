@@ -32,6 +32,7 @@ cdef class Tap:
     cdef unsigned char _done
     cdef unsigned char _status  # where it is not done
     cdef unsigned char _speaks  # this read bears output
+    cdef unsigned char _noted   # and its time is kept: what `close` reads of it comes at no other
     cdef str _family
     cdef object _model
     cdef object _id

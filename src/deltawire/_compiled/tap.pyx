@@ -15,6 +15,8 @@ from .glance cimport Glance, glance_of
 from .stencil cimport MOST_SLOTS, Stencil, pool_for, verifying
 from .tokens cimport Span, integer
 
+from operator import index as as_index
+
 import msgspec
 
 from ..coerce import NotAChunk, error_body, loads
@@ -46,6 +48,14 @@ _decode = _decoder.decode
 
 # Instead of what builds values that nobody will ask for: a server has many taps.
 cdef Node _never_built = Constant(None)
+
+
+cdef long long instant(value) except? -1:
+    """Return an instant in ns, of any type that is an integer, within 64 bits."""
+    cdef object number = as_index(value)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise OverflowError(f"{number} ns, an integer of 64 bits expected")
+    return number
 
 
 cdef object since(long long instant, long long start):
@@ -117,7 +127,7 @@ cdef class Tap:
         self._knows_family = self._family is not None
         self._wants_text = text
         self._limits = limits
-        self._gaps = Histogram(tuple(gap_bounds)) if gap_bounds else None
+        self._gaps = Histogram(tuple(map(as_index, gap_bounds))) if gap_bounds else None
         self.reset(started_at)
 
     def reset(self, started_at=None):
@@ -128,11 +138,11 @@ cdef class Tap:
         """
         if self._feeding:
             raise ConcurrentFeedError("reset() while another call is under way")
-        self._started_at = monotonic_ns() if started_at is None else started_at
+        self._started_at = monotonic_ns() if started_at is None else instant(started_at)
         self._reader = EventReader(self._limits, error_lines=True)
         self._stencils = pool_for(_decoder)
         self._head = b""
-        self._lost = self._errored = self._done = self._speaks = False
+        self._lost = self._errored = self._done = self._speaks = self._noted = False
         self._status = OPEN
         self._family = self._family if self._knows_family else None
         self._model = self._id = self._error = self._usage = self._reasons = None
@@ -170,7 +180,8 @@ cdef class Tap:
             at: when it came, in ns of the monotonic clock; now if absent.
 
         Raises:
-            TypeError, BufferError: `data` is not bytes-like, or not contiguous.
+            TypeError, BufferError: `data` is not bytes-like, or not contiguous; `at` is no integer.
+            OverflowError: `at` has more than 64 bits.
             ConcurrentFeedError: another call is under way.
         """
         cdef Py_buffer view
@@ -204,7 +215,7 @@ cdef class Tap:
         self._feeding = True
         try:
             if self._closed_at == NEVER:
-                self._closed_at = monotonic_ns() if at is None else at
+                self._closed_at = monotonic_ns() if at is None else instant(at)
                 if not self._lost:
                     self._end()
             return self._report()
@@ -250,7 +261,8 @@ cdef class Tap:
         cdef long long now
         if self._closed_at != NEVER or length == 0:
             return 0
-        self._read_at = now = monotonic_ns() if at is None else at
+        self._read_at = now = monotonic_ns() if at is None else instant(at)
+        self._noted = False
         if self._bytes == 0:
             self._first_byte_at = now
         self._bytes += length
@@ -324,12 +336,13 @@ cdef class Tap:
             self._speaks = False
             if self._last_token_at == NEVER:
                 self._first_token_at = self._read_at
-            else:
+            elif not self._noted:
                 gap = self._read_at - self._last_token_at
                 self._max_gap = max(self._max_gap, gap, 0)
                 if self._gaps is not None:
                     self._gaps.add(gap)
             self._last_token_at = self._read_at
+            self._noted = True
         if self._reader.at_boundary():
             self._reader.release()
         if self._events:

@@ -7,14 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, Never, final
 
-import msgspec
-
 from ..closing import encode_end
 from ..errors import ConcurrentFeedError, LimitExceededError
 from ..families import family_of, is_end, object_of
 from ..limits import DEFAULT_LIMITS, Limits
 from ..report import Family
-from ..splicing import Lines, RawEvent, edits_of, joined
+from ..splicing import Lines, RawEvent, edits_of, encoded_model, joined
 from .events import BOM, contiguous
 from .tap import Tap
 
@@ -114,11 +112,9 @@ class Rewriter:
         tap: Tap | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        if model == "":
-            raise ValueError("model of 0 characters, at least 1 expected")
         if usage not in ("keep", "drop"):
             raise ValueError(f"usage {usage!r}, 'keep' or 'drop' expected")
-        self._model = None if model is None else msgspec.json.encode(model)
+        self._model = encoded_model(model)
         self._drops_usage = usage == "drop"
         self._each = each
         self._tap = tap

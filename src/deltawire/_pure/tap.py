@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from operator import index
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Literal, Never, final
 
@@ -19,6 +20,14 @@ from .folding import Held, Text
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+
+def _instant(value: int) -> int:
+    """Return an instant in ns, of any type that is an integer, within 64 bits."""
+    instant = index(value)
+    if not -(1 << 63) <= instant < 1 << 63:
+        raise OverflowError(f"{instant} ns, an integer of 64 bits expected")
+    return instant
 
 
 @final
@@ -53,7 +62,7 @@ class Tap:
     ) -> None:
         self._asked_family = checked(family)
         self._wants_text = text
-        self._gap_bounds = tuple(gap_bounds)
+        self._gap_bounds = tuple(map(_instant, gap_bounds))
         if list(self._gap_bounds) != sorted(self._gap_bounds):
             raise ValueError(f"gap_bounds {self._gap_bounds}, in ascending order expected")
         self._limits = limits
@@ -71,7 +80,7 @@ class Tap:
         """
         if self._feeding:
             raise ConcurrentFeedError("reset() while another call is under way")
-        self._started_at = monotonic_ns() if started_at is None else started_at
+        self._started_at = monotonic_ns() if started_at is None else _instant(started_at)
         self._reader = EventReader(self._limits, error_lines=True)
         self._head = b""  # the first bytes, until they have told
         self._status: Status = "open"
@@ -87,6 +96,7 @@ class Tap:
         self._bytes = self._events = self._chunks = self._faults = self._output = 0
         self._text = Text(Held(self._limits))
         self._speaks = False  # this read bears output
+        self._noted = False  # and its time is kept: what `close` reads of it comes at no other
         self._read_at = 0
         self._first_byte_at: int | None = None
         self._first_token_at: int | None = None
@@ -145,7 +155,8 @@ class Tap:
             at: when it came, in ns of the monotonic clock; now if absent.
 
         Raises:
-            TypeError, BufferError: `data` is not bytes-like, or not contiguous.
+            TypeError, BufferError: `data` is not bytes-like, or not contiguous; `at` is no integer.
+            OverflowError: `at` has more than 64 bits.
             ConcurrentFeedError: another call is under way.
         """
         self._enter("feed")
@@ -153,7 +164,8 @@ class Tap:
             read = contiguous(data)
             if self._closed_at is not None or not read:
                 return 0
-            self._read_at = monotonic_ns() if at is None else at
+            self._read_at = monotonic_ns() if at is None else _instant(at)
+            self._noted = False
             if self._first_byte_at is None:
                 self._first_byte_at = self._read_at
             self._bytes += len(read)
@@ -174,7 +186,7 @@ class Tap:
         self._enter("close")
         try:
             if self._closed_at is None:
-                self._closed_at = monotonic_ns() if at is None else at
+                self._closed_at = monotonic_ns() if at is None else _instant(at)
                 if not self._lost:
                     self._end()
             return self.report
@@ -244,11 +256,12 @@ class Tap:
             at = self._read_at
             if self._last_token_at is None:
                 self._first_token_at = at
-            else:
+            elif not self._noted:
                 gap = at - self._last_token_at
                 self._max_gap = max(self._max_gap or 0, gap)
                 self._gaps[bisect_left(self._gap_bounds, gap)] += 1
             self._last_token_at = at
+            self._noted = True
 
     def _take(self, name: bytes | None, data: bytes) -> None:
         """Count one event, or an `error:` line, which is none."""
@@ -301,14 +314,14 @@ class Tap:
 
     def _note_reasons(self, said: Said) -> None:
         known = self._finish_reasons
-        for index, reason in said.reasons:
-            if index not in known:
+        for number, reason in said.reasons:
+            if number not in known:
                 count = len(known) + 1
                 if 0 < self._limits.max_items < count:
                     allowed = self._limits.max_items
                     raise LimitExceededError(
                         f"{count} choices, at most {allowed} allowed", measured=count, allowed=allowed
                     )
-                known[index] = None
+                known[number] = None
             if reason is not None:
-                known[index] = reason
+                known[number] = reason

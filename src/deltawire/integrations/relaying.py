@@ -169,7 +169,8 @@ class Relay:
             try:
                 data = await read()
             except Exception as error:  # noqa: BLE001 (whatever the HTTP client raises)
-                logger.warning("upstream failed in the middle of a body: %r", error)
+                # Its kind alone: what it says may have the request's headers, keys and all.
+                logger.warning("upstream failed in the middle of a body: %s", type(error).__name__)
                 self._fail("Upstream closed the connection in the middle of the stream.", "upstream_closed")
                 return
             if not data:
