@@ -28,7 +28,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("relays", nargs="*", metavar="RELAY", help=f"of: {', '.join(RELAYS)}; all of them if none is named")
     add("--streams", type=int, default=64, help="at once, 64 if not given")
-    add("--interval", type=float, default=0.064, help="seconds between two writes of a stream, 0.064 if not given")
+    add("--interval", type=float, default=0.02, help="seconds between two writes of a stream, 0.02 if not given")
     add("--seconds", type=float, default=3.5, help="of a paced run, 3.5 if not given")
     add("--events-per-write", type=int, default=1)
     add("--rounds", type=int, default=1, help="of the table, whose figures are then medians")

@@ -69,24 +69,20 @@ def test_the_quick_start_gives_a_metered_completion() -> None:
         pytest.skip("curl is not installed")
     section = TEXT.partition("## Quick start")[2].partition("With a key")[0]
     commands = re.findall(r"^    (.+)$", section, re.MULTILINE)
-    assert len(commands) == 4
-    for port in ("8000", "8080"):
-        with socket.create_server(("127.0.0.1", 0)) as unused:
-            free = str(unused.getsockname()[1])
-        commands = [command.replace(f":{port}", f":{free}") for command in commands]
-    servers = []
-    try:
-        for command in commands[:2]:
-            words = command.removesuffix(" &").split()
-            assert words[0] == "deltawire"
-            line = [sys.executable, "-m", *words]
-            servers.append(subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL))
-            assert b" at http://" in servers[-1].stderr.readline()
-        completion, counts = (subprocess.check_output(command, shell=True, timeout=20) for command in commands[2:])
-    finally:
-        for server in servers:
+    start, *asks = commands
+    assert len(asks) == 2
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        free = str(unused.getsockname()[1])
+    words = start.removesuffix(" &").split()
+    assert words[0] == "deltawire"
+    line = [sys.executable, "-m", *words, "--listen", free]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as server:
+        try:
+            assert b"listening at http://" in server.stderr.readline()
+            urls = [ask.replace("8080", free) for ask in asks]
+            completion, counts = (subprocess.check_output(url, shell=True, timeout=20) for url in urls)
+        finally:
             server.kill()
-            server.communicate()
     assert completion == without_usage(sample("demo"))
     assert b'deltawire_output_tokens_total{model="deltawire-mini",source="usage"} 73.0' in counts
 

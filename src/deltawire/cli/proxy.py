@@ -2,12 +2,15 @@
 
 import os
 import sys
+from contextlib import ExitStack
 from typing import Any, Literal
 
 import click
 
+from ..replay import ReplayServer
 from .address import AddressType
 
+_DEMO = "demo"
 _MISSING = 'deltawire proxy needs {name}, which is not installed: pip install "deltawire[proxy]"'
 _SECONDS = click.FloatRange(min=0)
 _POSITIVE = click.FloatRange(min=0, min_open=True)
@@ -15,7 +18,8 @@ _SIZE = click.IntRange(min=1)
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--upstream", required=True, metavar="URL", help="Where all requests go, without /v1.")
+@click.option("--upstream", required=True, metavar="URL",
+              help="Where all requests go, without /v1; demo: to a stand-in for a model.")  # fmt: skip
 @click.option("--listen", type=AddressType(), default="127.0.0.1:8080", metavar="HOST:PORT", help="Where to listen.")
 @click.option("--metrics-listen", type=AddressType(), metavar="HOST:PORT",
               help="Where to serve /metrics, if not with the rest.")  # fmt: skip
@@ -68,22 +72,26 @@ def proxy(
     if client_keys is not None and not keys:
         raise click.UsageError("--client-key-env: the variable has no key")
     options["keep_alive"] = options["keep_alive"] or None
-    try:
-        settings = Settings(api_key=api_key, client_keys=keys, **options)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
     file = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer, "none": None}[log]
-    try:
-        run(
-            settings,
-            Address(*listen),
-            metrics=Address(*metrics_listen) if metrics_listen else None,
-            grace=grace,
-            log=file,
-            ready=lambda address: click.echo(f"listening at http://{address}, for {settings.root}", err=True),
-        )
-    except OSError as error:
-        raise click.ClickException(f"cannot listen: {error}") from error
+    with ExitStack() as running:
+        if options["upstream"] == _DEMO:
+            replay = running.enter_context(ReplayServer(_DEMO, delay=0.03))
+            options["upstream"] = replay.base_url.removesuffix("/v1")
+        try:
+            settings = Settings(api_key=api_key, client_keys=keys, **options)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+        try:
+            run(
+                settings,
+                Address(*listen),
+                metrics=Address(*metrics_listen) if metrics_listen else None,
+                grace=grace,
+                log=file,
+                ready=lambda address: click.echo(f"listening at http://{address}, for {settings.root}", err=True),
+            )
+        except OSError as error:
+            raise click.ClickException(f"cannot listen: {error}") from error
 
 
 def _secret(name: str | None) -> str | None:
