@@ -1,4 +1,4 @@
-"""The libraries on top of openai's client, each set of those that agree on a version in an environment of its own."""
+"""What is checked beside the ordinary tests, each in an environment of its own: `nox -s NAME`, options behind `--`."""
 
 import nox
 
@@ -27,3 +27,19 @@ def downstream_instructor(session: nox.Session) -> None:
 def downstream_litellm(session: nox.Session) -> None:
     """LiteLLM, which needs openai 2."""
     check(session, ".[test]", "litellm>=1.106", "openai<3")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Both twins on inputs by chance, for `--minutes N`; with `--atheris` coverage leads, and ASan watches (clang)."""
+    guided = "--atheris" in session.posargs
+    build = {"DELTAWIRE_REQUIRE_COMPILED": "1"}
+    run = {}
+    if guided:
+        session.install("atheris")
+        folder = str(session.run("python", "-c", "import atheris; print(atheris.path())", silent=True)).strip()
+        build |= {"DELTAWIRE_BUILD_FUZZ": "1", "CC": "clang", "LDSHARED": "clang -shared"}
+        run = {"LD_PRELOAD": f"{folder}/asan_with_fuzzer.so", "ASAN_OPTIONS": "detect_leaks=0"}
+    session.install("--force-reinstall", "--no-deps", ".", env=build)
+    session.install(".[test]", env=build)
+    session.run("python", "-m", "fuzz", *session.posargs, env=run)

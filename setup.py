@@ -4,6 +4,7 @@ Switches, by environment (on unless empty or 0):
 DELTAWIRE_BUILD_PURE        no extensions: the pure twin only, a wheel for any platform
 DELTAWIRE_BUILD_TRACE       line tracing, for coverage of the .pyx; the .c stay beside them
 DELTAWIRE_BUILD_SANITIZE    AddressSanitizer and UndefinedBehaviorSanitizer
+DELTAWIRE_BUILD_FUZZ        coverage for a fuzzer (CC=clang)
 DELTAWIRE_REQUIRE_COMPILED  a failed build is an error; else the install goes on with the pure twin
 """
 
@@ -23,6 +24,7 @@ def is_on(switch: str) -> bool:
 
 TRACE = is_on("DELTAWIRE_BUILD_TRACE")
 SANITIZE = is_on("DELTAWIRE_BUILD_SANITIZE")
+FUZZ = is_on("DELTAWIRE_BUILD_FUZZ")
 
 DIRECTIVES = {
     "language_level": 3,
@@ -34,6 +36,7 @@ DIRECTIVES = {
 }
 MACROS = [("CYTHON_TRACE", "1"), ("CYTHON_USE_SYS_MONITORING", "0")] if TRACE else []
 SANITIZERS = ["-fsanitize=address,undefined"] if SANITIZE else []
+COVERAGE = ["-fsanitize=address,fuzzer-no-link", "-shared-libasan"] if FUZZ else []
 OPTIMIZE = ["-O1", "-g", "-fno-omit-frame-pointer"] if SANITIZE else ["-O2", "-g0"]
 
 
@@ -72,7 +75,7 @@ class BuildAllOrNone(build_ext):
         for each in self.extensions:
             each.sources = in_c[each.name]
             if self.compiler.compiler_type != "msvc":
-                each.extra_compile_args = [*OPTIMIZE, *SANITIZERS]
+                each.extra_compile_args = [*OPTIMIZE, *SANITIZERS, *COVERAGE]
                 each.extra_link_args = SANITIZERS
         super().build_extensions()
 

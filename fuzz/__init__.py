@@ -1,0 +1,1 @@
+"""Differential fuzzing: the compiled twin against the pure one, and both against what needs no twin."""
