@@ -43,3 +43,17 @@ def fuzz(session: nox.Session) -> None:
     session.install("--force-reinstall", "--no-deps", ".", env=build)
     session.install(".[test]", env=build)
     session.run("python", "-m", "fuzz", *session.posargs, env=run)
+
+
+@nox.session
+def leaks(session: nox.Session) -> None:
+    """Does anything stay, of a million events of each kind? A quarter of an hour; `-- 50000` events are a minute."""
+    session.install("-e", ".[test]", env={"DELTAWIRE_REQUIRE_COMPILED": "1"})
+    session.run("python", "-m", "tests.stress.leaks", *session.posargs)
+
+
+@nox.session
+def failures(session: nox.Session) -> None:
+    """Have each allocation fail in turn."""
+    session.install("-e", ".[test]", env={"DELTAWIRE_REQUIRE_COMPILED": "1"})
+    session.run("python", "-m", "tests.stress.failures")

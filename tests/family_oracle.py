@@ -144,10 +144,14 @@ def usage_of(value: dict[str, Any], family: str | None) -> dict[str, Any]:
 
 def said_usage(payload: dict[str, Any]) -> Any:
     """Return the usage of an event, wherever its family has it."""
-    for path in (("usage",), ("response", "usage"), ("message", "usage")):
+    for path in (("usage",), ("response", "usage")):
         if isinstance(members(payload, *path), dict):
             return members(payload, *path)
-    return None
+    usage = members(payload, "message", "usage")
+    # Of a message that begins no output is counted yet, whatever stands there.
+    return (
+        {name: count for name, count in usage.items() if name != "output_tokens"} if isinstance(usage, dict) else None
+    )
 
 
 def without_none(value: Any) -> Any:

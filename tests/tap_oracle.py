@@ -137,7 +137,7 @@ class Seen:
     def take_error(self, event: Event, payload: Any) -> None:
         kind = members(payload, "type")
         error = members(payload, "error")
-        if kind == "response.failed":
+        if kind == "response.failed" and event.name != "error":
             error = error or members(payload, "response", "error")
         if error or event.name == "error" or kind in ("error", "response.failed"):
             if not self.errored:

@@ -66,7 +66,7 @@ LITERAL = [
     ),
     (CHAT["usage never"], ("done", "chat", {0: "stop"}, None, None, 4, 3, 1, "chunks", "hi"), None),
     (CHAT["no [DONE]"], ("finished_without_done", "chat", {0: "stop"}, "m", "c", 4, 4, 2, "usage", "hi"), USAGE),
-    (MESSAGES["cut"], ("truncated", "messages", {0: None}, "m", "msg", 3, 3, 1, "usage", "hi"), None),
+    (MESSAGES["cut"], ("truncated", "messages", {0: None}, "m", "msg", 3, 3, 1, "chunks", "hi"), None),
 ]
 
 

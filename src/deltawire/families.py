@@ -228,6 +228,9 @@ def _messages(payload: dict[str, Any]) -> Said:
         said.model = _name(message.get("model"))
         said.id = _name(message.get("id"))
         said.usage = _from_counts(message.get("usage"))
+        if said.usage is not None:
+            # A place holder, whatever it is: what was put out is counted at the end.
+            said.usage.completion_tokens = said.usage.total_tokens = None
         said.reasons = [(0, _name(message.get("stop_reason")))]
     block = payload.get("content_block") if kind == "content_block_start" else payload.get("delta")
     if isinstance(block, dict):

@@ -87,6 +87,10 @@ def usage_error(*arguments: str, **environment: str) -> str:
         (["--upstream", "http://h", "--listen", "::1:80"], "HOST:PORT is expected"),
         (["--upstream", "http://h", "--listen", "h:65536"], "HOST:PORT is expected"),
         (["--upstream", "http://h", "--model-name", ""], "at least 1 expected"),
+        (["--upstream", "http://h", "--model-name", "a\udcff"], "surrogates"),
+        (["--upstream", "http://h", "--idle-timeout", "nan"], "idle_timeout of nan s"),
+        (["--upstream", "http://h", "--connect-timeout", "inf"], "connect_timeout of inf s"),
+        (["--upstream", "http://h", "--api-key-header", "host"], "'authorization', 'x-api-key', 'api-key'"),
     ],
 )
 def test_options_that_cannot_be_are_told(arguments: list[str], message: str) -> None:

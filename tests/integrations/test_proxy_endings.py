@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from deltawire import encode_event
+
 from .proxies import ASK, CHAT, STREAM, proxied
 from .relays import in_loop
 from .upstream import Peer, answers, sends
@@ -248,3 +250,56 @@ async def test_metrics_can_be_kept_from_clients() -> None:
             async with rig.session.get("http://{}:{}/metrics".format(*clients)) as response:
                 assert await response.read() == b"{}"
         assert [peer.head.split()[1] for peer in rig.upstream.peers] == ["/metrics"]
+
+
+@in_loop
+async def test_a_stream_to_a_client_of_http_1_0_ends_with_its_connection() -> None:
+    async with proxied(sends(*EVENTS), **TEXT) as rig:
+        answer = await rig.raw(
+            f"POST {CHAT} HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+        )
+        assert answer.partition(b"\r\n\r\n")[2] == STREAM.body
+
+
+@pytest.mark.parametrize("usage", ["never", "client"])
+@in_loop
+async def test_a_stream_that_breaks_off_ends_with_done(usage: str) -> None:
+    async def breaks_off(peer: Peer) -> None:
+        await peer.start()
+        await peer.send(PART)
+        peer.close()
+
+    async with proxied(breaks_off, usage=usage) as rig:
+        body = await rig.stream()
+        assert body.startswith(EVENTS[0][:20])
+        assert b'"code":"upstream_closed"' in body
+        assert body.endswith(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST"])
+@in_loop
+async def test_an_answer_without_a_body_is_no_stream(method: str) -> None:
+    async def empty(peer: Peer) -> None:
+        await peer.start("200 OK" if method == "HEAD" else "204 No Content", chunked=False)
+
+    async with proxied(empty) as rig:
+        async with rig.session.request(method, rig.url + CHAT, json=ASK):
+            pass
+        assert "ending" not in await rig.logged()
+
+
+@in_loop
+async def test_what_a_message_that_is_cut_has_put_out_is_counted_in_chunks() -> None:
+    start = {"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 7, "output_tokens": 1}}}
+    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}}
+
+    async def breaks_off(peer: Peer) -> None:
+        await peer.start()
+        await peer.send(encode_event(start) + encode_event(delta) * 3)
+        peer.close()
+
+    async with proxied(breaks_off) as rig:
+        await rig.stream("/v1/messages")
+        line = await rig.logged()
+        assert (line["output_tokens"], line["usage"]) == (3, {"prompt_tokens": 7})
+        assert (await rig.counts())['deltawire_output_tokens_total{model="m",source="chunks"}'] == 3

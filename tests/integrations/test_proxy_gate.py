@@ -62,6 +62,28 @@ async def test_a_target_that_is_no_plain_path_goes_nowhere(target: str) -> None:
 
 
 @in_loop
+async def test_a_password_in_a_target_is_not_logged() -> None:
+    async with proxied(FINE) as rig:
+        assert status(await rig.raw(request("http://u:PSECRET@other.test/v1/models?q"))) == 400
+        assert rig.log[0]["path"] == "/v1/models"
+
+
+@in_loop
+async def test_a_path_with_an_encoded_line_end_is_a_path() -> None:
+    async with proxied(FINE) as rig:
+        assert status(await rig.raw(request("/v1/a%0Ab"))) == 200
+        assert rig.log[0]["path"] == "/v1/a%0Ab"
+
+
+@in_loop
+async def test_transfer_codings_beside_chunked_are_not_known() -> None:
+    async with proxied(FINE) as rig:
+        answer = await rig.raw(request(CHAT, "POST", "Transfer-Encoding: gzip, chunked") + b"1\r\nx\r\n0\r\n\r\n")
+        assert (status(answer), error(answer)["code"]) == (501, "transfer_coding_unknown")
+        assert rig.upstream.peers == []
+
+
+@in_loop
 async def test_the_code_of_a_refusal_is_in_the_answer_and_in_the_log() -> None:
     async with proxied(FINE) as rig:
         found = error(await rig.raw(request("/v1/../x")))

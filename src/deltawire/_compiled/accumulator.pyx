@@ -36,14 +36,17 @@ cdef class FoldingReader(ChatReader):
 
     cdef int _give(self, chunk, list items) except -1:
         self._folded = None
+        refusal = None
         try:
             self._folding.fold(chunk)
             if self._shadow is not None:
                 self._shadow.fold(chunk)
-            return 0
-        except RecursionError as refusal:  # a value nested almost too deep to be decoded
+        except RecursionError as error:  # a value nested almost too deep to be decoded
+            refusal = error
+        if refusal is not None:
             self._shadow = None
             raise self._no_chunk(self._reader.data[:self._reader.length], refusal) from refusal
+        return 0
 
     cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1:
         cdef list choices = self._stencils.choices(stencil)

@@ -366,10 +366,12 @@ def _types_of(kind):
 
 cdef Types types_of(kind):
     """Return what is known of a type; None for one that cannot be looked into."""
+    cdef Types types = None
     try:
-        return _types_of(kind)
+        types = _types_of(kind)
     except Exception:
-        return None
+        pass
+    return types
 
 
 cdef Node plan(Types types, value, const char *data, const Token *tokens, const int *slots, int count):
@@ -382,8 +384,9 @@ cdef Node plan(Types types, value, const char *data, const Token *tokens, const 
     drawn.tokens = tokens
     drawn.slots = slots
     drawn.types = types
+    cdef Node root = None
     try:
         root = drawn.node(value, 0, types.info)
     except (Unfit, TypeError, UnicodeError):
-        return None
+        pass
     return root if drawn.placed == count else None

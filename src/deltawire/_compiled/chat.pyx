@@ -62,9 +62,12 @@ cdef class ChatReader(StreamDecoder):
     cdef int _take_refused(self, refusal, list chunks) except -1:
         """Take the chunk, brought to the type; nothing of `null`."""
         cdef EventReader reader = self._reader
+        reason = None
         try:
             chunk = coerce(reader.data[:reader.length], self._type)
-        except NotAChunk as reason:
+        except NotAChunk as error:
+            reason = error
+        if reason is not None:
             raise self._no_chunk(reader.data[:reader.length], reason) from reason
         if chunk is None:
             return 0

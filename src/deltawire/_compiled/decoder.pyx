@@ -36,9 +36,12 @@ cdef int reraise() except -1:
 @lru_cache(maxsize=256)  # looking into a type takes as long as a thousand chunks
 def holds_raw(type):
     """Tell whether what is decoded can hold a `msgspec.Raw`: a view that outlives the call."""
+    infos = None
     try:
         infos = [msgspec.inspect.type_info(type)]
     except Exception:
+        pass
+    if infos is None:
         return True  # a type that cannot be looked into: copy, to be sure
     seen = set()
     while infos:
@@ -332,8 +335,9 @@ cdef class StreamDecoder:
                 reraise()
             except (DeltawireError, MemoryError):
                 raise
-            except Exception as refusal:  # msgspec's own, and whatever a user's hook raises
-                return self._take_refused(refusal, chunks)
+            except Exception as error:  # msgspec's own, and whatever a user's hook raises
+                refusal = error
+            return self._take_refused(refusal, chunks)
         value = <object>decoded
         Py_DECREF(value)
         if self._stencils is not None:

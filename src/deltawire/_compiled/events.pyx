@@ -375,13 +375,13 @@ cdef class EventReader:
 cdef str text(const char *value, Py_ssize_t length, str known):
     """Decode UTF-8, invalid sequences replaced; give `known` again where it is the same."""
     cdef Py_ssize_t known_length
-    cdef const char *utf8
+    cdef const char *utf8 = NULL
     if known is not None:
         try:
             utf8 = PyUnicode_AsUTF8AndSize(known, &known_length)
         except UnicodeEncodeError:  # a caller's own ID, with a lone surrogate
-            return PyUnicode_DecodeUTF8(value, length, b"replace")
-        if known_length == length and memcmp(utf8, value, length) == 0:
+            pass
+        if utf8 is not NULL and known_length == length and memcmp(utf8, value, length) == 0:
             return known
     return PyUnicode_DecodeUTF8(value, length, b"replace")
 

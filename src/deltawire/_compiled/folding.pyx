@@ -551,11 +551,13 @@ cdef Table call_table():
 cdef str whole(str text):
     """Return the text with its lone surrogates replaced, which a caller's own chunk may have."""
     cdef Py_ssize_t length
+    cdef str whole = None
     try:
         PyUnicode_AsUTF8AndSize(text, &length)
+        whole = text
     except UnicodeEncodeError:
-        return _SURROGATE.sub("\ufffd", text)
-    return text
+        pass
+    return _SURROGATE.sub("\ufffd", text) if whole is None else whole
 
 
 cdef bint is_nothing(value):

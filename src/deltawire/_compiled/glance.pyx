@@ -170,7 +170,7 @@ cdef Glance glance_of(Node root, str family):
                 made._take_message(root, (<Constant>kind).value)
         else:
             return made
+        made.tells = True
     except Unclear:
-        return made
-    made.tells = True
+        pass
     return made

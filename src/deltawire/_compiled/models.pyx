@@ -266,9 +266,10 @@ cdef Node model_of(Table table, Node root):
         if name == "error" and not (isinstance(node, Constant) and not (<Constant>node).value):
             return root
     try:
-        return drawn_model(table, root, &fit, False)
+        root = drawn_model(table, root, &fit, False)
     except NotCovered:
-        return root
+        pass
+    return root
 
 
 @cython.final
@@ -318,9 +319,12 @@ cdef class ModelDecoder(StreamDecoder):
         if text.startswith("[DONE]"):
             self._done = True
             return 0
+        reason = None
         try:
             value = json.loads(text)
-        except (ValueError, RecursionError) as reason:
+        except (ValueError, RecursionError) as error:
+            reason = error
+        if reason is not None:
             raise self._no_chunk(data, reason) from reason
         self._raise_upstream(value)
         if value is None:
@@ -336,15 +340,20 @@ cdef class ModelDecoder(StreamDecoder):
 
     cdef object _built(self, dict value, const char *data, Py_ssize_t length):
         cdef int fit = VALID
+        built = None
         try:
-            return self._table.build(value, &fit, False)
+            built = self._table.build(value, &fit, False)
         except NotCovered:
-            return self._constructed(value, data[:length])
+            pass
+        return self._constructed(value, data[:length]) if built is None else built
 
     cdef object _constructed(self, value, bytes data):
+        reason = None
         try:
             chunk = self._construct(value)
-        except Exception as reason:
+        except Exception as error:
+            reason = error
+        if reason is not None:
             raise self._no_chunk(data, reason) from reason
         self._coerced += 1
         return chunk

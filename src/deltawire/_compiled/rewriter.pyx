@@ -397,16 +397,20 @@ cdef class Rewriter:
 
     cdef dict _payload(self, bytes data):
         """Decode an event's data, and learn from it; None where it is no object."""
+        cdef bint plain = False
+        payload = None
         try:
             payload = _decode(data)
+            plain = True
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            pass
+        if not plain:
             try:
                 payload = loads(data)
             except NotAChunk:
-                return None
-        else:
-            if self._stencils is not None and type(payload) is dict:
-                self._stencils.learn(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), payload)
+                pass
+        elif self._stencils is not None and type(payload) is dict:
+            self._stencils.learn(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), payload)
         return payload if type(payload) is dict else None
 
     cdef Splice _splice(self, Stencil stencil):

@@ -315,12 +315,14 @@ cdef class Tap:
 
     cdef bint _is_whole(self) except -1:
         cdef bytes data = self._reader.data[:self._reader.length].strip(b" \t\r\n")
+        cdef bint whole = False
         if self._reader.is_error or data in (b"", b"[DONE]"):
             return True
         try:
-            return isinstance(payload_of(data), (dict, type(None)))
+            whole = isinstance(payload_of(data), (dict, type(None)))
         except NotAChunk:
-            return False
+            pass
+        return whole
 
     cdef int _lose(self, unsigned char status) except -1:
         self._status = status
@@ -410,20 +412,23 @@ cdef class Tap:
         """Count the event that was found, by what it says if it is an object."""
         cdef EventReader reader = self._reader
         cdef bytes data = reader.data[:reader.length]
+        cdef bint plain = False, faulty = False
+        payload = None
         try:
             payload = _decode(data)
+            plain = True
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            pass
+        if not plain:
             try:
                 payload = loads(data)
             except NotAChunk:
-                self._faults += 1
-                return 0
-        else:
-            if learns and self._stencils is not None and type(payload) is dict:
-                self._stencils.learn(reader.data, reader.length, payload)
+                faulty = True
+        elif learns and self._stencils is not None and type(payload) is dict:
+            self._stencils.learn(reader.data, reader.length, payload)
         if type(payload) is dict:
             return self._take_payload(payload)
-        if payload is not None:
+        if faulty or payload is not None:
             self._faults += 1
         return 0
 

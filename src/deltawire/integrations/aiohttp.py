@@ -13,7 +13,7 @@ cancelled at once, which ends a relay in good order too.
 
 from __future__ import annotations
 
-from aiohttp import ClientResponse, web
+from aiohttp import ClientResponse, HttpVersion11, web
 from multidict import CIMultiDict
 
 from .. import Rewriter, Tap
@@ -83,6 +83,8 @@ async def relay(
     fields = CIMultiDict(source.fields)
     fields.update(headers or {})
     response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=fields)
+    if request.version < HttpVersion11:
+        response.force_close()  # which is how such a body ends (RFC 9112, 6.3)
     stream = Relay(
         source,
         _Client(request, response),

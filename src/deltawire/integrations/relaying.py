@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from .. import Rewriter, StreamReport, Tap, encode_comment, encode_error
+from .. import Rewriter, StreamReport, Tap, encode_comment
+from ..closing import encode_end
 from ..sources import aclose
 from .upstreams import Upstream
 
@@ -302,7 +303,7 @@ class Relay:
             return b""
         family = self._tap.report.family if self._tap is not None else None
         ended = self._tap is not None and self._tap.at_boundary
-        return (b"" if ended else b"\n\n") + encode_error(self._fault, family=family or "chat")
+        return (b"" if ended else b"\n\n") + encode_end(self._fault, family)
 
     async def _report(self) -> None:
         if self._tap is None:

@@ -75,11 +75,11 @@ def upstream_of(response: Any) -> Upstream:
     fields = _fields(getattr(response, "headers", ()))
     codings = [value for value in _values(fields, "content-encoding") if value.strip().lower() not in ("", "identity")]
     if hasattr(response, "aiter_raw"):  # httpx
-        status, read = response.status_code, _reads(response)
+        status, read, method = response.status_code, _reads(response), response.request.method
         expanded = response.is_stream_consumed  # it has been read already, as `aiter_bytes` gives it again
         framed = response.http_version == "HTTP/2"
     elif hasattr(getattr(response, "content", None), "readany"):  # aiohttp
-        status, read = response.status, response.content.readany
+        status, read, method = response.status, response.content.readany, getattr(response, "method", "")
         # Told since aiohttp 3.13; before, what a session does by default is taken for granted.
         known = all(value.strip().lower() in ("gzip", "deflate", "br") for value in codings)
         expanded = getattr(response.content, "total_compressed_bytes", known or None) is not None
@@ -87,7 +87,8 @@ def upstream_of(response: Any) -> Upstream:
     else:
         raise TypeError(f"a response of httpx or aiohttp is required, not {type(response).__name__!r}")
     kind = next(iter(_values(fields, "content-type")), "").partition(";")[0].strip().lower()
-    streams = 200 <= status < 300 and kind == "text/event-stream" and (expanded or not codings)
+    has_body = status not in (204, 205) and method != "HEAD"
+    streams = 200 <= status < 300 and has_body and kind == "text/event-stream" and (expanded or not codings)
     framed = framed or bool(_values(fields, "content-length") or _values(fields, "transfer-encoding"))
     changed = set()
     if codings and expanded:

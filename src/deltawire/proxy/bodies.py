@@ -132,6 +132,7 @@ def counted(body: bytes) -> Counted | None:
         said = said_by({"type": "response.completed", "response": payload}, "responses")
     elif payload.get("type") == "message":
         said = said_by({"type": "message_start", "message": payload}, "messages")
+        said.usage = said_by({"type": "message_delta", "usage": payload.get("usage")}, "messages").usage
     else:
         said = said_by(payload, "chat")
     return Counted(said.model, said.usage)

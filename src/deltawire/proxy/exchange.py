@@ -43,6 +43,8 @@ class Exchange:
         self._metrics = metrics
         self._request = request
         path = request.raw_path.partition("?")[0]
+        if "://" in path:  # which is refused; what is before the path may have a password
+            path = "/" + path.partition("://")[2].partition("/")[2]
         self._completes = request.method == "POST" and path.endswith("/completions")
         self._injected = False  # usage was asked for by the proxy, not by the client
         self.entry = Entry(client=self._client(), method=request.method, path=path, status=_CLIENT_LEFT)

@@ -6,14 +6,12 @@ from urllib.parse import unquote
 from aiohttp import hdrs, web
 
 from ..integrations.upstreams import Fields, upstream_headers
-from .settings import Settings
+from .settings import KEY_HEADERS, Settings
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
-# Where clients of the four families show their key.
-_KEY_HEADERS = ("authorization", "x-api-key", "api-key")
 # With a key of the proxy's own, nothing of a client's says in whose name upstream is asked.
-_IDENTITY = {*_KEY_HEADERS, "cookie", "openai-organization", "openai-project"}
+_IDENTITY = {*KEY_HEADERS, "cookie", "openai-organization", "openai-project"}
 # Upstream's client is the proxy; a client could write anything here.
 _FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip")
 
@@ -48,7 +46,7 @@ class Gate:
         if settings.api_key is not None:
             name = settings.api_key_header.lower()
             self._own = [(name, f"Bearer {settings.api_key}" if name == "authorization" else settings.api_key)]
-        self._kept_back: set[str] = set(_IDENTITY if self._own else _KEY_HEADERS if self._keys else ())
+        self._kept_back: set[str] = set(_IDENTITY if self._own else KEY_HEADERS if self._keys else ())
 
     def check(self, request: web.BaseRequest) -> str:
         """Return the path and query to ask upstream for.
@@ -58,6 +56,8 @@ class Gate:
         """
         if request.method not in METHODS:
             raise Refusal(405, f"Not allowed: {request.method}.", "method_not_supported")
+        if request.headers.get(hdrs.TRANSFER_ENCODING, "chunked").strip().lower() != "chunked":
+            raise Refusal(501, "Of transfer codings chunked alone is known here.", "transfer_coding_unknown")
         if hdrs.UPGRADE in request.headers:
             raise Refusal(400, "Connections are not upgraded here.", "upgrade_refused")
         target = target_of(request.raw_path)
@@ -82,7 +82,7 @@ class Gate:
     def _knows(self, request: web.BaseRequest) -> bool:
         """Tell whether a client shows one of the keys, in a time that does not tell how much of it is right."""
         known = False
-        for name in _KEY_HEADERS:
+        for name in KEY_HEADERS:
             shown = request.headers.get(name, "")
             if name == "authorization":
                 scheme, _, shown = shown.partition(" ")

@@ -61,7 +61,7 @@ class Proxy:
             if path != "*":
                 app.router.add_get(path, handler)
         if "*" in handlers:
-            app.router.add_route("*", "/{path:.*}", handlers["*"])
+            app.router.add_route("*", r"/{path:[\s\S]*}", handlers["*"])
         size = self._settings.max_header
         return web.AppRunner(
             app,

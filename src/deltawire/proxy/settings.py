@@ -5,8 +5,15 @@ from typing import Literal
 
 from yarl import URL
 
+from ..splicing import encoded_model
+
 # The four families of streams, and what clients ask for first.
 PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/models")
+
+# Where clients of the four families show their key, and upstream expects it.
+KEY_HEADERS = ("authorization", "x-api-key", "api-key")
+
+_FOREVER = 1 << 30  # seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,8 +75,11 @@ class Settings:
             raise ValueError(f"upstream {self.upstream!r}: leave out /v1, which a client's path brings along")
         if self.usage not in ("always", "client", "never"):
             raise ValueError(f"usage {self.usage!r}, 'always', 'client' or 'never' expected")
-        if self.model_name == "":
-            raise ValueError("model_name of 0 characters, at least 1 expected")
+        encoded_model(self.model_name)
+        for name in ("connect_timeout", "idle_timeout", "keep_alive", "drain"):
+            _check_time(name, getattr(self, name))
+        if self.api_key_header.lower() not in KEY_HEADERS:
+            raise ValueError(f"api_key_header {self.api_key_header!r}, one of {KEY_HEADERS} expected")
         if self.api_key is not None and not self.client_keys:
             raise ValueError("api_key without client_keys: anybody could spend it")
         for key in (*self.client_keys, *(() if self.api_key is None else (self.api_key,))):
@@ -88,3 +98,8 @@ class Settings:
     def allowed(self) -> tuple[str, ...]:
         """The paths that are served; () for all."""
         return self.allow or (PATHS if self.api_key is not None else ())
+
+
+def _check_time(name: str, seconds: float | None) -> None:
+    if seconds is not None and not 0 <= seconds < _FOREVER:
+        raise ValueError(f"{name} of {seconds} s, from 0 to {_FOREVER} expected")
