@@ -75,6 +75,13 @@ cdef class IntegerSlot(Node):
         return integer(&spans[self.slot])
 
 
+cdef tuple of_each(items, str name):
+    cdef list values = []
+    for item in items:
+        values.append(getattr(item, name))
+    return tuple(values)
+
+
 @cython.final
 cdef class Shape:
     def __cinit__(self, info):
@@ -83,10 +90,10 @@ cdef class Shape:
         self.type = get_origin(info.cls) or info.cls
         if info.array_like or hasattr(self.type, "__post_init__"):
             raise Unfit(f"{self.type.__name__} is not built")
-        self.names = tuple([field.name for field in fields])
-        self.defaults = tuple([field.default for field in fields])
-        self.factories = tuple([field.default_factory for field in fields])
-        self.infos = tuple([field.type for field in fields])
+        self.names = of_each(fields, "name")
+        self.defaults = of_each(fields, "default")
+        self.factories = of_each(fields, "default_factory")
+        self.infos = of_each(fields, "type")
         self.places = {field.encode_name: place for place, field in enumerate(fields)}
         self.members = {field.name: place for place, field in enumerate(fields)}
         self.tag_field = info.tag_field

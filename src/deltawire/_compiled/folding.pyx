@@ -222,7 +222,9 @@ cdef class Part(Member):
         return 0
 
     cdef bytes json(self):
-        members = [_encode(name) + b":" + (<Member>known).json() for name, known in self._members.items()]
+        cdef list members = []
+        for name, known in self._members.items():
+            members.append(_encode(name) + b":" + (<Member>known).json())
         return b"{" + b",".join(members) + b"}"
 
 
@@ -264,7 +266,7 @@ cdef class Parts(Member):
         return part.fold(value)
 
     cdef bytes json(self):
-        return array([(<Member>part).json() for part in self._parts])
+        return array(jsons(self._parts))
 
 
 @cython.final
@@ -294,10 +296,15 @@ cdef class Content(Member):
     cdef bytes json(self):
         if self.parts is None:
             return self.text.json()
-        parts = [(<Member>part).json() for part in self.parts._parts]
+        parts = jsons(self.parts._parts)
         if self.text.utf8.length:
             parts.append(_encode({"type": "text", "text": self.text.text()}))
         return array(parts)
+
+
+def label(name):
+    """Return the JSON before a member's value."""
+    return _encode(OUTPUT.get(name, name)) + b":"
 
 
 @cython.final
@@ -306,7 +313,7 @@ cdef class Table:
 
     def __cinit__(self, dict table):
         self.names = tuple(table)
-        self.labels = tuple([_encode(OUTPUT.get(name, name)) + b":" for name in table])
+        self.labels = tuple(map(label, table))
         self.length = len(table)
         assert self.length <= MOST
         self.nested = [None] * self.length
@@ -398,10 +405,11 @@ cdef class Record(Member):
         return begun
 
     cdef bytes json(self):
-        return b"{" + b",".join([
-            label + (<Member>known).json()
-            for label, known in zip(self.table.labels, self.members) if known is not None
-        ]) + b"}"
+        cdef list members = []
+        for label, known in zip(self.table.labels, self.members):
+            if known is not None:
+                members.append(label + (<Member>known).json())
+        return b"{" + b",".join(members) + b"}"
 
 
 cdef Record record(Table table, Held held):
@@ -469,7 +477,10 @@ cdef class Calls(Member):
         return call
 
     cdef bytes json(self):
-        return array([(<Member>call).json() for _, call in sorted(self._calls, key=first)])
+        cdef list calls = []
+        for _, call in sorted(self._calls, key=first):
+            calls.append(call)
+        return array(jsons(calls))
 
 
 @cython.final
@@ -502,10 +513,10 @@ cdef class Choices(Member):
         return choice
 
     cdef bytes json(self):
-        return array([
-            b'{"index":%d,%b' % (index, (<Member>choice).json()[1:])
-            for index, choice in sorted(self._choices.items(), key=first)
-        ])
+        cdef list choices = []
+        for index, choice in sorted(self._choices.items(), key=first):
+            choices.append(b'{"index":%d,%b' % (index, (<Member>choice).json()[1:]))
+        return array(choices)
 
 
 @cython.final
@@ -571,6 +582,13 @@ cdef bint is_nothing(value):
 cdef bint is_null(value):
     """Tell whether a value is null in JSON, as NaN and Infinity are."""
     return value is None or (isinstance(value, float) and not isfinite(value))
+
+
+cdef list jsons(list members):
+    cdef list texts = []
+    for member in members:
+        texts.append((<Member>member).json())
+    return texts
 
 
 cdef bytes array(list items):

@@ -63,7 +63,7 @@ cdef class Member:
 cdef class Table:
     def __cinit__(self, model):
         self.type = model.type
-        self.members = [Member(field) for field in model.fields]
+        self.members = list(map(Member, model.fields))
         self.defaults = {field.name: field.default for field in model.fields}
         self._sent = offset_of(model.type, "__pydantic_fields_set__")
         self._extra = offset_of(model.type, "__pydantic_extra__")
@@ -160,7 +160,10 @@ cdef object plain(Type type, item, int *fit, bint validated):
     elif kind == MODEL and isinstance(item, dict):
         return type.table.build(item, fit, validated)
     elif kind == LIST and isinstance(item, list):
-        return [built(type.items, each, fit, validated) for each in <list>item]
+        items = []
+        for each in <list>item:
+            items.append(built(type.items, each, fit, validated))
+        return items
     elif kind == OTHER or (kind == MODEL and isinstance(item, list)):
         raise NotCovered("a type that is not in the table")
     elif kind != ANY:
@@ -249,7 +252,10 @@ cdef Node drawn_plain(Type type, Node node, int *fit, bint validated):
     if type.kind == MODEL and isinstance(node, DictNode):
         return drawn_model(type.table, node, fit, validated)
     if type.kind == LIST and isinstance(node, ListNode):
-        return ListNode([drawn(type.items, each, fit, validated) for each in (<ListNode>node).items])
+        items = []
+        for each in (<ListNode>node).items:
+            items.append(drawn(type.items, each, fit, validated))
+        return ListNode(items)
     if type.kind == STR and isinstance(node, StringSlot) or type.kind == INT and isinstance(node, IntegerSlot):
         return node
     if type.kind != ANY:
@@ -362,7 +368,7 @@ cdef class ModelDecoder(StreamDecoder):
 def parts(value):
     """Return what a model is made of, for comparing."""
     if isinstance(value, list):
-        return [parts(each) for each in value]
+        return list(map(parts, value))
     if not hasattr(value, "__pydantic_fields_set__"):
         return value
     values = {name: parts(each) for name, each in vars(value).items()}

@@ -35,7 +35,9 @@ cdef class Shortcut:
         if error is not None and not isinstance(error, Constant):
             return
         if isinstance(choices, ListNode) and (error is None or not (<Constant>error).value):
-            drawn = [choice_shortcut(place, node) for place, node in enumerate((<ListNode>choices).items)]
+            drawn = []
+            for place, node in enumerate((<ListNode>choices).items):
+                drawn.append(choice_shortcut(place, node))
             self.choices = None if None in drawn else drawn
 
 

@@ -79,7 +79,9 @@ cdef class Steps:
     cdef int _draw_other(self, int rule, int place, Node node) except -1:
         cdef Writing writing
         if rule == CALLS and isinstance(node, ListNode):
-            calls = [drawn_call(item) for item in (<ListNode>node).items]
+            calls = []
+            for item in (<ListNode>node).items:
+                calls.append(drawn_call(item))
             if None not in calls:
                 return self._add(CALLED, place, calls)
         elif rule == LAST and isinstance(node, StructNode):
