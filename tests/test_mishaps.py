@@ -7,7 +7,7 @@ import signal
 import sys
 import weakref
 from collections.abc import AsyncIterator, Iterator
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import msgspec
@@ -144,10 +144,10 @@ def test_over_a_limit_the_completion_has_what_came_before(backend) -> None:
 def test_reads_waiting_behind_faults_cost_linear_time(backend) -> None:
     def seconds(count: int) -> float:
         decoder = backend.ChunkDecoder()
-        started = perf_counter()
+        started = process_time()
         for _ in range(count):
             read_on(decoder, BAD * 2)
-        return perf_counter() - started
+        return process_time() - started
 
     # Again where the machine was noisy.
     assert any(min(seconds(4000), seconds(4000)) < 5 * seconds(1000) for _ in range(8))

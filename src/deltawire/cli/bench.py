@@ -83,10 +83,12 @@ def _measure(contender: Contender, stream: Sample) -> Timing:
     if answer != expected(contender.group, stream):
         raise click.ClickException(f"{contender.name} read the stream wrong: {answer!r:.100}")
     events = len(stream.payloads)
-    return Timing(contender.group, contender.name, best_seconds(run) / events * 1e9, len(stream.body) / events)
+    return Timing(
+        contender.group, contender.name, best_seconds(run, _SECONDS) / events * 1e9, len(stream.body) / events
+    )
 
 
-def best_seconds(run: Run, seconds: float = _SECONDS) -> float:
+def best_seconds(run: Run, seconds: float) -> float:
     """Return the seconds of the fastest of the runs that `seconds` allow, three at least."""
     best = float("inf")
     until = perf_counter() + seconds
