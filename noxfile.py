@@ -57,3 +57,18 @@ def failures(session: nox.Session) -> None:
     """Have each allocation fail in turn."""
     session.install("-e", ".[test]", env={"DELTAWIRE_REQUIRE_COMPILED": "1"})
     session.run("python", "-m", "tests.stress.failures")
+
+
+# Objects of deltawire in use, each test of them in four threads at once.
+THREADED = (
+    "tests/test_event_parser.py", "tests/test_streams.py", "tests/test_decoder.py", "tests/test_text.py",
+    "tests/test_accumulator.py", "tests/test_folding.py", "tests/test_tap.py", "tests/test_tap_odd.py",
+    "tests/test_rewriter.py", "tests/test_rewriter_ends.py", "tests/test_requests.py", "tests/stencils",
+)  # fmt: skip
+
+
+@nox.session
+def threads(session: nox.Session) -> None:
+    """The ordinary tests of what is fed, each in four threads at once, with objects of their own; two minutes."""
+    session.install("-e", ".[test]", "pytest-run-parallel>=0.10", env={"DELTAWIRE_REQUIRE_COMPILED": "1"})
+    session.run("python", "-m", "pytest", "-q", "--parallel-threads=4", *(session.posargs or THREADED))

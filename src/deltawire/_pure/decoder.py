@@ -38,6 +38,7 @@ class StreamDecoder(Generic[T]):
             what follows is not decoded. None where the protocol has no such thing.
     """
 
+    _reading = False  # a call is under way
     _tolerant = False  # errors come in the stream, in each of their shapes, and events without data are skipped
 
     @overload
@@ -49,14 +50,13 @@ class StreamDecoder(Generic[T]):
     @overload
     def __init__(self, type: Any, *, limits: Limits = DEFAULT_LIMITS, done: bytes | None = b"[DONE]") -> None: ...
     def __init__(self, type: Any, *, limits: Limits = DEFAULT_LIMITS, done: bytes | None = b"[DONE]") -> None:
-        if getattr(self, "_reading", False):
-            raise ConcurrentFeedError("__init__() while another call is under way")
+        self._enter("__init__")
+        self._reading = False
         self._decoder = type if isinstance(type, msgspec.json.Decoder) else msgspec.json.Decoder(type)
         self._limits = limits
         if not (done is None or isinstance(done, bytes)):
             raise TypeError(f"done must be bytes or None, not {done.__class__.__name__}")
         self._sentinel = done.strip(WHITE_SPACE) if done is not None else None
-        self._reading = False
         self.reset()
 
     def __reduce__(self) -> Never:

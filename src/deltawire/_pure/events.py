@@ -196,12 +196,15 @@ class EventParser:
     Source: WHATWG HTML, 9.2.6 "Interpreting an event stream".
     """
 
+    _feeding = False  # a call is under way
+
     def __init__(self, *, last_event_id: str = "", limits: Limits = DEFAULT_LIMITS) -> None:
         if not isinstance(last_event_id, str):
             raise TypeError(f"last_event_id must be a str, not {type(last_event_id).__name__}")
+        if self._feeding:
+            raise ConcurrentFeedError("__init__() while another call is under way")
         self._first_event_id = str(last_event_id)
         self._limits = limits
-        self._feeding = False
         self.reset()
 
     def __reduce__(self) -> Never:

@@ -103,6 +103,8 @@ class Rewriter:
     Source: OpenAI API reference, "The chat completion chunk object".
     """
 
+    _feeding = False  # a call is under way
+
     def __init__(
         self,
         *,
@@ -112,6 +114,8 @@ class Rewriter:
         tap: Tap | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
+        if self._feeding:
+            raise ConcurrentFeedError("__init__() while another call is under way")
         if usage not in ("keep", "drop"):
             raise ValueError(f"usage {usage!r}, 'keep' or 'drop' expected")
         self._model = encoded_model(model)
@@ -119,7 +123,6 @@ class Rewriter:
         self._each = each
         self._tap = tap
         self._limits = limits
-        self._feeding = False
         self.reset()
 
     def __reduce__(self) -> Never:

@@ -51,6 +51,8 @@ class Tap:
     Source: OpenAI API reference, "Streaming"; Anthropic API reference, "Streaming Messages".
     """
 
+    _feeding = False  # a call is under way
+
     def __init__(
         self,
         *,
@@ -60,13 +62,14 @@ class Tap:
         gap_bounds: Sequence[int] = (),
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
+        if self._feeding:
+            raise ConcurrentFeedError("__init__() while another call is under way")
         self._asked_family = checked(family)
         self._wants_text = text
         self._gap_bounds = tuple(map(_instant, gap_bounds))
         if list(self._gap_bounds) != sorted(self._gap_bounds):
             raise ValueError(f"gap_bounds {self._gap_bounds}, in ascending order expected")
         self._limits = limits
-        self._feeding = False
         self.reset(started_at)
 
     def __reduce__(self) -> Never:
