@@ -57,3 +57,12 @@ def failures(session: nox.Session) -> None:
     """Have each allocation fail in turn."""
     session.install("-e", ".[test]", env={"DELTAWIRE_REQUIRE_COMPILED": "1"})
     session.run("python", "-m", "tests.stress.failures")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into site/; what leads nowhere is an error. `-- serve` shows it while it is written."""
+    session.install("-e", ".[docs]", env={"DELTAWIRE_BUILD_PURE": "1"})
+    # It advertises a successor at each build.
+    quiet = {"NO_MKDOCS_2_WARNING": "1"}
+    session.run("mkdocs", *(session.posargs or ["build"]), "--strict", env=quiet)
