@@ -66,7 +66,7 @@ def test_a_command_shown_has_the_options_that_it_is_given(page: str, name: str, 
     command.make_parser(click.Context(command)).parse_args(shlex.split(words))
 
 
-@pytest.mark.parametrize("words", {words.strip() for _, name, words in COMMANDS if name == "inspect"})
+@pytest.mark.parametrize("words", sorted({words.strip() for _, name, words in COMMANDS if name == "inspect"}))
 def test_what_is_shown_of_inspect_runs(words: str) -> None:
     Path("recorded.sse").write_bytes(sample("demo").body)
     result = CliRunner().invoke(program(), ["inspect", *shlex.split(words)], input=sample("demo").body)

@@ -15,13 +15,14 @@ class Members(Extension):
 
     def on_class(self, *, cls: Class, loader: GriffeLoader, **kwargs: Any) -> None:
         """Append the members of a class to its docstring."""
-        described = {name: each.docstring for name, each in cls.attributes.items() if each.docstring}
+        members = {name: each for name, each in cls.attributes.items() if "property" not in each.labels}
+        described = {name: each.docstring for name, each in members.items() if each.docstring}
         if cls.docstring is None or not described or "Attributes:" in cls.docstring.value:
             return
         listed = "".join(f"{name}: {_lines_of(text)}\n" for name, text in described.items())
         cls.docstring.value += "\n\nAttributes:\n" + indent(listed, "    ")
         for name in described:
-            cls.attributes[name].docstring = None
+            members[name].docstring = None
 
 
 def _lines_of(text: Docstring) -> str:
