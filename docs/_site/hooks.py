@@ -51,9 +51,11 @@ LINK = re.compile(r"\[(?P<text>[^][]*(?:\[[^][]*\][^][]*)*)\]\((?P<path>[^()\s:#
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add what exists of the project's own documents to the navigation."""
+    """Add what exists of the project's own documents to the navigation, and the repository to the footer."""
     documents = [{title: BESIDE[path]} for title, path in PROJECT.items() if (ROOT / path).is_file()]
     config.nav = [*(config.nav or []), {"Project": documents}]
+    if config.extra["repository"]:
+        config.extra["social"] = [{"icon": "material/source-branch", "link": config.extra["repository"], "name": "Source"}]
     return config
 
 
@@ -93,8 +95,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         uri, anchor = place_of(target.relative_to(ROOT).as_posix(), link["anchor"] or "")
         if uri is not None:
             return f"[{text}]({posixpath.relpath(uri, posixpath.dirname(page.file.src_uri))}{anchor})"
-        if config.repo_url:
-            return f"[{text}]({config.repo_url.rstrip('/')}/blob/main/{target.relative_to(ROOT).as_posix()})"
+        if config.extra["repository"]:
+            return f"[{text}]({config.extra['repository']}/blob/main/{target.relative_to(ROOT).as_posix()})"
         return text
 
     return LINK.sub(translated, markdown)
