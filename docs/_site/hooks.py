@@ -55,7 +55,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     documents = [{title: BESIDE[path]} for title, path in PROJECT.items() if (ROOT / path).is_file()]
     config.nav = [*(config.nav or []), {"Project": documents}]
     if config.extra["repository"]:
-        config.extra["social"] = [{"icon": "material/source-branch", "link": config.extra["repository"], "name": "Source"}]
+        config.extra["social"] = [
+            {"icon": "material/source-branch", "link": config.extra["repository"], "name": "Source"}
+        ]
     return config
 
 
