@@ -34,11 +34,11 @@ HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 
 # What the drop-ins stand on, for they import it themselves.
 BEHIND = {
-    "deltawire.integrations.aiohttp": "aiohttp",
-    "deltawire.integrations.asgi": "starlette",
-    "deltawire.integrations.httpx_sse": "httpx",
-    "deltawire.integrations.openai": "openai",
-    "deltawire.proxy": "aiohttp",
+    "deltawire.integrations.aiohttp": {"aiohttp"},
+    "deltawire.integrations.asgi": {"starlette"},
+    "deltawire.integrations.httpx_sse": {"httpx"},
+    "deltawire.integrations.openai": {"openai"},
+    "deltawire.proxy": {"aiohttp", "prometheus_client"},
 }
 ON_TOP = {"langchain_openai", "pydantic_ai", "instructor", "litellm"}
 CORE = {"deltawire", "msgspec", *sys.stdlib_module_names}
@@ -102,7 +102,7 @@ def needed(code: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             names.append(node.module or "")
     tops = {name.partition(".")[0] for name in names} - CORE
-    return tops | {package for module, package in BEHIND.items() if module in names}
+    return tops.union(*(packages for module, packages in BEHIND.items() if module in names))
 
 
 def units(group: str | None = None) -> list[Unit]:
