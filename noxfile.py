@@ -109,3 +109,12 @@ def dist(session: nox.Session) -> None:
             env={"CC": "false", "DELTAWIRE_REQUIRE_COMPILED": required},
         )  # fmt: skip
     session.run("python", "-I", "-c", "import deltawire; assert deltawire.BACKEND == 'pure'")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into site/; what leads nowhere is an error. `-- serve` shows it while it is written."""
+    session.install("-e", ".[docs]", env={"DELTAWIRE_BUILD_PURE": "1"})
+    # It advertises a successor at each build.
+    quiet = {"NO_MKDOCS_2_WARNING": "1"}
+    session.run("mkdocs", *(session.posargs or ["build"]), "--strict", env=quiet)

@@ -65,6 +65,16 @@ def test_the_comparison_is_drawn(tmp_path: Path, suffix: str) -> None:
     assert content.startswith({"svg": b"<?xml", "png": b"\x89PNG", "html": b"<!doctype html>"}[suffix])
 
 
+def test_the_shortest_bar_is_within_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = pytest.importorskip("matplotlib.figure")
+    from deltawire.cli.picture import draw
+
+    drawn = []
+    monkeypatch.setattr(figure.Figure, "savefig", lambda self, *_, **__: drawn.append(self))
+    draw(Path("bench.svg"), [(group, "deltawire, compiled", 30.0) for group in GROUPS], 500.0, "")
+    assert all(axes.get_xlim()[0] < 30 for axes in drawn[0].axes)
+
+
 def test_a_picture_of_another_kind_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
     result = run("--save", str(tmp_path / "bench.gif"))
     assert result.exit_code == 2

@@ -45,7 +45,9 @@ class ToolCallDelta(_Member):
     id: str | None = None
     #: "function" or "custom".
     type: str | None = None
+    #: Of a call of type "function".
     function: FunctionDelta | None = None
+    #: Of a call of type "custom".
     custom: CustomDelta | None = None
     #: Google: `google.thought_signature`, which must be sent back with the call.
     extra_content: Any = None
@@ -54,9 +56,11 @@ class ToolCallDelta(_Member):
 class AudioDelta(_Member):
     """A piece of spoken output (OpenAI)."""
 
+    #: Names the audio in later requests.
     id: str | None = None
     #: Base64 of audio bytes.
     data: str | None = None
+    #: A piece of what is said, as text.
     transcript: str | None = None
     #: Unix time in seconds.
     expires_at: int | None = None
@@ -69,10 +73,13 @@ class Delta(_Member):
     role: str | None = None
     #: A piece of text, or a list of parts (Mistral: thinking among them).
     content: str | list[Any] | None = None
+    #: A piece of the text with which the model refuses.
     refusal: str | None = None
+    #: Fragments of tool calls: of several calls, or several of one.
     tool_calls: Sequence[ToolCallDelta] | None = None
     #: The deprecated form of a tool call.
     function_call: FunctionDelta | None = None
+    #: A piece of spoken output.
     audio: AudioDelta | None = None
     #: Reasoning text: DeepSeek, SGLang, Fireworks, Zai, Together.
     reasoning_content: str | None = None
@@ -93,7 +100,9 @@ class Delta(_Member):
 class TopLogprob(_Member):
     """One of the likeliest tokens at a position (OpenAI)."""
 
+    #: The token as text.
     token: str | None = None
+    #: Natural logarithm of its probability.
     logprob: float | None = None
     #: The token's UTF-8 bytes, 0–255 each.
     bytes: list[int] | None = None
@@ -102,24 +111,29 @@ class TopLogprob(_Member):
 class TokenLogprob(_Member):
     """A token with its log probability (OpenAI)."""
 
+    #: The token as text.
     token: str | None = None
     #: Natural logarithm; -9999.0 stands for very unlikely.
     logprob: float | None = None
     #: The token's UTF-8 bytes, 0–255 each.
     bytes: list[int] | None = None
+    #: The likeliest tokens here, as many as were asked for.
     top_logprobs: Sequence[TopLogprob] | None = None
 
 
 class Logprobs(_Member):
     """Log probabilities of the tokens of one chunk (OpenAI)."""
 
+    #: Of the tokens of the content.
     content: Sequence[TokenLogprob] | None = None
+    #: Of the tokens of the refusal.
     refusal: Sequence[TokenLogprob] | None = None
 
 
 class Choice(_Member):
     """One of the alternatives that are streamed side by side (OpenAI)."""
 
+    #: Which alternative, from 0; where it is missing, the place in `choices` counts.
     index: int | None = None
     #: None where Azure sends a choice that only carries content filter results.
     delta: Delta | None = None
@@ -136,7 +150,7 @@ class Choice(_Member):
     matched_stop: str | int | None = None
     #: The whole message so far, beside the delta: Perplexity.
     message: Any = None
-    #: Azure.
+    #: What a content filter says of the text: Azure.
     content_filter_results: Any = None
     #: Azure, asynchronous filter: where in the text the results belong.
     content_filter_offsets: Any = None
@@ -145,20 +159,30 @@ class Choice(_Member):
 class CompletionTokensDetails(_Member):
     """What the completion's tokens were spent on (OpenAI)."""
 
+    #: Of a predicted output, those that came true.
     accepted_prediction_tokens: int | None = None
+    #: Of spoken output.
     audio_tokens: int | None = None
+    #: Of reasoning, whether it is shown or not.
     reasoning_tokens: int | None = None
+    #: Of a predicted output, those that did not come true; paid for all the same.
     rejected_prediction_tokens: int | None = None
+    #: Of text.
     text_tokens: int | None = None
 
 
 class PromptTokensDetails(_Member):
     """What the prompt's tokens were made of (OpenAI)."""
 
+    #: Of spoken input.
     audio_tokens: int | None = None
+    #: Written to the prompt cache.
     cache_write_tokens: int | None = None
+    #: Read from the prompt cache.
     cached_tokens: int | None = None
+    #: Of images.
     image_tokens: int | None = None
+    #: Of text.
     text_tokens: int | None = None
 
 
@@ -169,16 +193,23 @@ class Usage(_Member):
     a running total, from vLLM, SGLang and Perplexity.
     """
 
+    #: Of the request, those from a cache included.
     prompt_tokens: int | None = None
+    #: Generated so far, of all choices, reasoning included.
     completion_tokens: int | None = None
+    #: Both together.
     total_tokens: int | None = None
+    #: What the generated ones were spent on.
     completion_tokens_details: CompletionTokensDetails | None = None
+    #: What those of the request were made of.
     prompt_tokens_details: PromptTokensDetails | None = None
-    #: Tokens found in, and missing from, the prompt cache: DeepSeek.
+    #: Of the request, found in the prompt cache: DeepSeek.
     prompt_cache_hit_tokens: int | None = None
+    #: Of the request, not found there: DeepSeek.
     prompt_cache_miss_tokens: int | None = None
     #: Credits or dollars: OpenRouter; an object from Perplexity.
     cost: Any = None
+    #: The cost by its parts: OpenRouter.
     cost_details: Any = None
     #: The caller's own key was used: OpenRouter.
     is_byok: bool | None = None
@@ -187,12 +218,17 @@ class Usage(_Member):
 class ModerationResult(_Member):
     """The verdict on one text (OpenAI)."""
 
+    #: The kind of result.
     type: str | None = None
+    #: The model that gave the verdict.
     model: str | None = None
+    #: Whether any category applies.
     flagged: bool | None = None
-    #: By category: whether it applies, how surely (0–1), and to which input ("text", "image").
+    #: By category: whether it applies.
     categories: dict[str, bool] | None = None
+    #: By category: how surely it applies, 0–1.
     category_scores: dict[str, float] | None = None
+    #: By category: to which input it applies, "text" or "image".
     category_applied_input_types: dict[str, list[str]] | None = None
 
 
@@ -201,16 +237,22 @@ class ModerationSide(_Member):
 
     #: "moderation_results" or "error".
     type: str | None = None
+    #: The model that gave the verdicts.
     model: str | None = None
+    #: A verdict on each text.
     results: Sequence[ModerationResult] | None = None
+    #: Of an error: its code.
     code: str | None = None
+    #: Of an error: what went wrong.
     message: str | None = None
 
 
 class Moderation(_Member):
     """Moderation of a request, where it was asked for (OpenAI)."""
 
+    #: Of the request's messages.
     input: ModerationSide | None = None
+    #: Of what the model says.
     output: ModerationSide | None = None
 
 
@@ -221,11 +263,13 @@ class ChatCompletionChunk(_Member):
     last one no choices and the usage.
     """
 
+    #: The completion's id, the same in each chunk.
     id: str | None = None
     #: "chat.completion.chunk"; also "" and "chat.completion.done".
     object: str | None = None
     #: Unix time in seconds, the same in each chunk.
     created: int | None = None
+    #: The model that answers, as the server names it.
     model: str | None = None
     #: "auto", "default", "flex", "scale", "priority", "fast"; also "standard", "on_demand", "".
     service_tier: str | None = None
@@ -234,31 +278,37 @@ class ChatCompletionChunk(_Member):
     #: Always a list, empty where absent or null, and written where it is empty too:
     #: msgspec leaves out the empty lists of `list` itself.
     choices: Sequence[Choice] = field(default_factory=lambda: [])  # noqa: PIE807
+    #: In the last chunk, where it was asked for; see `Usage`.
     usage: Usage | None = None
     #: Random text that hides the length of the event.
     obfuscation: str | None = None
+    #: Where it was asked for.
     moderation: Moderation | None = None
     #: An error in the stream (OpenRouter and others): decoders raise it as `UpstreamError`.
     error: Any = None
     #: The provider that OpenRouter chose.
     provider: str | None = None
+    #: How OpenRouter chose it.
     openrouter_metadata: Any = None
     #: Groq: request id, error and usage of its own.
     x_groq: Any = None
-    #: Perplexity.
+    #: Addresses of what was cited: Perplexity.
     citations: list[Any] | None = None
+    #: What a search found: Perplexity.
     search_results: list[Any] | None = None
-    #: Azure.
+    #: What a content filter says of the prompt: Azure.
     prompt_filter_results: Any = None
-    #: vLLM.
+    #: Ids of the prompt's tokens: vLLM.
     prompt_token_ids: list[int] | None = None
+    #: Times and counts of the request: vLLM.
     metrics: Any = None
-    #: SGLang.
+    #: SGLang's own members.
     sglext: Any = None
     #: Cerebras: seconds by phase.
     time_info: Any = None
-    #: Fireworks.
+    #: Times and counts of the request: Fireworks.
     perf_metrics: Any = None
+    #: What the server warns of.
     warnings: Any = None
 
 

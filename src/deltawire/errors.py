@@ -96,7 +96,7 @@ class ResponseError(UpstreamError):
 
 
 class TruncatedStreamError(DeltawireError):
-    """A stream ended before it was complete.
+    """A stream ended before it was complete: without `[DONE]`, and a choice without a finish reason, or no choice.
 
     Attributes:
         completion: what had come, a `ChatCompletion`.
@@ -110,11 +110,17 @@ class TruncatedStreamError(DeltawireError):
 
 
 class ConcurrentFeedError(DeltawireError):
-    """A reader was called while it was reading: from another thread, or from a hook."""
+    """A reader was called while it was reading: from another thread, or from a hook.
+
+    The call that was under way is not disturbed. Use one reader for each stream.
+    """
 
 
 class StencilMismatchError(DeltawireError):
-    """A stencil and msgspec disagree (looked for under `DELTAWIRE_VERIFY=1` only)."""
+    """A stencil and msgspec disagree, which is a bug of deltawire's.
+
+    It is looked for under `DELTAWIRE_VERIFY=1` only; `DELTAWIRE_STENCILS=0` avoids it.
+    """
 
 
 def _first(body: dict[str, Any], names: tuple[str, ...], kinds: tuple[type, ...]) -> Any:

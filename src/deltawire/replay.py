@@ -274,7 +274,8 @@ class ReplayServer:
         address: where it listens; port 0 is any.
 
     Attributes:
-        url: the server's root; an OpenAI client takes `base_url`, which adds `/v1`.
+        url: the server's root.
+        base_url: what a client of openai's takes: the root with `/v1`.
         requests: the JSON bodies that came, in order.
     """
 

@@ -218,6 +218,10 @@ def include_usage_in_request(body: BodyT) -> tuple[BodyT, bool]:
     Args:
         body: JSON as bytes or str, or what it decodes to; a dict is not changed.
 
+    Returns:
+        The body, of the type that it came as, and whether the member was set here, so that a
+        client that did not ask need not get it (`Rewriter(usage="drop")`).
+
     Source: OpenAI API reference, "Create chat completion", `stream_options`.
     """
     if isinstance(body, dict):

@@ -34,7 +34,7 @@ _RANDOM = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 LITELLM_WARNINGS = [
     pytest.mark.filterwarnings(f"ignore:{warning}")
     for warning in (
-        "Item '.*' on TypedDict class .* is using the `ReadOnly` qualifier:UserWarning",
+        "Items? .* on TypedDict class .* (is|are) using the `ReadOnly` qualifier:UserWarning",
         "Accessing the 'model_.*' attribute on the instance is deprecated",
         "(?s).*unclosed event loop:pytest.PytestUnraisableExceptionWarning",
         r"Exception ignored in. <socket.socket fd=\d+, family=1,:pytest.PytestUnraisableExceptionWarning",

@@ -1,22 +1,20 @@
 """What `docs/downstream.md` and `examples/` show works as it stands."""
 
 import os
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from deltawire.replay import ReplayServer
 
+from .. import shown
+from ..shown import ROOT, units
 from .clients import LITELLM_WARNINGS, counted, stream_of
 
 pytestmark = pytest.mark.downstream
 
-ROOT = Path(__file__).parents[2]
-DOCUMENT = (ROOT / "docs" / "downstream.md").read_text(encoding="utf-8")
-BLOCKS = dict(re.findall(r"^## (\S+)\n.*?^```python\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL))
+UNITS = {unit.blocks[0].section: unit for unit in units("downstream")}
 
 SHOWN = [
     ("langchain-openai", "langchain_openai", "text"),
@@ -33,8 +31,7 @@ EXAMPLES = {
 
 
 def test_each_library_has_its_code() -> None:
-    assert list(BLOCKS) == ["langchain-openai", "pydantic-ai", "instructor", "litellm"]
-    assert DOCUMENT.count("```") == 2 * len(BLOCKS)
+    assert list(UNITS) == ["langchain-openai", "pydantic-ai", "instructor", "litellm"]
 
 
 @pytest.mark.parametrize(("library", "module", "name"), SHOWN)
@@ -46,7 +43,7 @@ def test_the_code_shown_reads_the_stream(
     monkeypatch.setenv("OPENAI_API_KEY", "key")
     with ReplayServer(stream_of(name)) as server, counted() as seen:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        exec(compile(BLOCKS[library], "downstream.md", "exec"), {"__name__": "shown"})
+        shown.run(UNITS[library])
     assert len(seen) == len(server.requests) == 1
     said = stream_of("text").text if name == "text" else "city='Genève' days=3\n"
     assert capsys.readouterr().out.endswith(said)

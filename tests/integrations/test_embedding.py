@@ -1,10 +1,8 @@
 """The proxies that the documents and the examples show work as they stand."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,12 +11,11 @@ import pytest
 import deltawire
 from deltawire.replay import sample
 
+from ..shown import ROOT, blocks_of, needed
 from .relays import aiohttp_server, in_loop, pieces, uvicorn_server
 from .upstream import Peer, Script, Upstream, json_error, sends
 
-ROOT = Path(__file__).parents[2]
-DOCUMENT = (ROOT / "docs" / "embedding.md").read_text("utf-8")
-FASTAPI, AIOHTTP, MITMPROXY, LOOP = re.findall(r"^```python\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+FASTAPI, AIOHTTP, MITMPROXY, LOOP = (block.code for block in blocks_of("docs/embedding.md"))
 EXAMPLES = {name: (ROOT / "examples" / f"{name}.py").read_text("utf-8") for name in ("fastapi_relay", "aiohttp_relay")}
 WATCHES = [MITMPROXY, (ROOT / "examples" / "mitmproxy_tap.py").read_text("utf-8")]
 
@@ -28,8 +25,8 @@ ASKED = {"model": "any", "messages": [], "stream": True}
 
 def run(code: str, **names: Any) -> dict[str, Any]:
     """Return what a module has, with other values of some `names`; it skips where a package is not there."""
-    for needed in re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE):
-        pytest.importorskip(needed)
+    for package in needed(code):
+        pytest.importorskip(package)
     module: dict[str, Any] = {"__name__": "shown"}
     exec(compile(code, "shown", "exec"), module)
     module.update(names)

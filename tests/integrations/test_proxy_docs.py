@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,23 +15,18 @@ import pytest
 from deltawire.cli import program
 from deltawire.replay import sample
 
+from ..shown import blocks_of, rows, text_of
 from .proxies import STREAM, proxied, without_usage
 from .relays import in_loop
 from .upstream import sends
 
-TEXT = (Path(__file__).parents[2] / "docs" / "proxy.md").read_text("utf-8")
-
-
-def rows(heading: str) -> dict[str, list[str]]:
-    """Return a section's table: its cells by the first one."""
-    section = TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")][2:]
-    return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines}
+PAGE = "docs/proxy.md"
+TEXT = text_of(PAGE)
 
 
 def test_every_option_is_listed_with_its_default() -> None:
     options = {option.opts[0]: option for option in program().commands["proxy"].params}
-    listed = {name.strip("`").partition(" ")[0]: cells for name, cells in rows("Options").items()}
+    listed = {name.strip("`").partition(" ")[0]: cells for name, cells in rows(PAGE, "Options").items()}
     assert listed.keys() == options.keys() - {"--help"}
     units = {"s": 1, "KiB": 1 << 10, "MiB": 1 << 20}
     for name, (default, *_) in listed.items():
@@ -44,7 +38,7 @@ def test_every_option_is_listed_with_its_default() -> None:
 
 @in_loop
 async def test_every_metric_is_listed_with_its_labels() -> None:
-    listed = {name.strip("`"): set(re.findall(r"\w+", cells[0])) for name, cells in rows("Metrics").items()}
+    listed = {name.strip("`"): set(re.findall(r"\w+", cells[0])) for name, cells in rows(PAGE, "Metrics").items()}
     async with proxied(sends(STREAM.body)) as rig:
         await rig.stream()
         await rig.logged()
@@ -57,7 +51,7 @@ async def test_every_metric_is_listed_with_its_labels() -> None:
 
 @in_loop
 async def test_the_line_of_the_log_has_the_members_shown() -> None:
-    shown = json.loads(re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)[0])
+    [shown] = [json.loads(block.code) for block in blocks_of(PAGE) if block.language == "json"]
     async with proxied(sends(*STREAM.events())) as rig:
         await rig.stream()
         assert list(await rig.logged()) == list(shown)
@@ -89,7 +83,7 @@ def test_the_quick_start_gives_a_metered_completion() -> None:
 
 @in_loop
 async def test_the_program_shown_serves_until_it_is_stopped(capsys: Any) -> None:
-    code = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[0].replace("8080", "0")
+    [code] = [block.code.replace("8080", "0") for block in blocks_of(PAGE) if block.language == "python"]
     names: dict[str, Any] = {}
     async with proxied(sends(STREAM.body)) as rig:
         exec(compile(code, "proxy.md", "exec"), names)

@@ -84,7 +84,10 @@ class ChunkDecoder(ChatReader[ChunkT]):
 
     Args:
         type: `ChatCompletionChunk`, or a subclass with the members that a provider adds.
-        limits: as for `StreamDecoder`.
+        limits: as for `StreamDecoder`; `max_items` bounds the choices whose finish reasons are kept.
+
+    Raises:
+        TypeError: `type` is no subclass of `ChatCompletionChunk`.
 
     Source: OpenAI API reference, "The chat completion chunk object".
     """

@@ -36,6 +36,9 @@ class StreamDecoder(Generic[T]):
             held behind a faulty event.
         done: the data that ends the stream, with or without white space around it;
             what follows is not decoded. None where the protocol has no such thing.
+
+    Raises:
+        TypeError: msgspec cannot decode to `type`, or `done` is neither bytes nor None.
     """
 
     _reading = False  # a call is under way
@@ -63,7 +66,11 @@ class StreamDecoder(Generic[T]):
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
 
     def reset(self) -> None:
-        """Forget everything read, as if newly made."""
+        """Forget everything read, as if newly made.
+
+        Raises:
+            ConcurrentFeedError: another call is under way.
+        """
         self._enter("reset")
         self._reading = False
         self._reader = EventReader(self._limits, error_lines=self._tolerant)
@@ -79,12 +86,12 @@ class StreamDecoder(Generic[T]):
 
     @property
     def error(self) -> DeltawireError | None:
-        """The fault at which `feed` stopped; the next `feed` or `finish` raises it."""
+        """The fault at which `feed` stopped; the next `feed` or `finish` raises it. None where there is none."""
         return self._error
 
     @property
     def done(self) -> bool:
-        """Whether the sentinel was read."""
+        """Whether the sentinel was read; `feed` then takes nothing more."""
         return self._done
 
     @property

@@ -28,11 +28,11 @@ def draw(file: Path, bars: Sequence[Any], unit: float, caption: str) -> None:
     figure = Figure(figsize=(10, 0.30 * sum(heights) + 1.4), layout="constrained")
     figure.suptitle("Time for each event of about 330 bytes: shorter is better", color=_INK, fontweight="bold")
     rows = figure.subplots(len(groups), 1, height_ratios=heights, sharex=True, squeeze=False)
-    longest = max(bar[2] for bar in bars)
+    shortest, longest = min(bar[2] for bar in bars), max(bar[2] for bar in bars)
     for axes, (group, members) in zip(rows[:, 0], groups.items(), strict=True):
         _draw_group(axes, _TITLES[group], members, unit)
         axes.set_xscale("log")
-        axes.set_xlim(40, longest * 5)
+        axes.set_xlim(min(40, shortest / 2), longest * 5)  # room for the labels, and for each bar
     axes = rows[-1, 0]
     axes.set_xlabel(
         f"ns, logarithmic; the dotted line is msgspec alone on payloads already split\n{caption}", fontsize=8

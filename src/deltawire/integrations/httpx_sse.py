@@ -181,7 +181,14 @@ def _raise_fault(parser: EventParser) -> None:
 
 @contextmanager
 def connect_sse(client: Any, method: str, url: Any, **kwargs: Any) -> Iterator[EventSource]:
-    """Send a request for an event stream by `client.stream`, which gets `kwargs`; close the response at the end."""
+    """Send a request for an event stream by `client.stream`; close the response at the end.
+
+    Args:
+        client: an `httpx.Client` or `httpx2.Client`.
+        method: of the request.
+        url: of the request.
+        **kwargs: as for `client.stream`. `headers` are completed by those of an event stream request.
+    """
     headers = _headers(kwargs.pop("headers", None))
     with client.stream(method, url, headers=headers, **kwargs) as response:
         yield EventSource(response)
@@ -189,7 +196,14 @@ def connect_sse(client: Any, method: str, url: Any, **kwargs: Any) -> Iterator[E
 
 @asynccontextmanager
 async def aconnect_sse(client: Any, method: str, url: Any, **kwargs: Any) -> AsyncIterator[EventSource]:
-    """Send a request by the `stream` of an async client: `connect_sse` for `async with`."""
+    """Send a request by the `stream` of an async client: `connect_sse` for `async with`.
+
+    Args:
+        client: an `httpx.AsyncClient` or `httpx2.AsyncClient`.
+        method: of the request.
+        url: of the request.
+        **kwargs: as for `connect_sse`.
+    """
     headers = _headers(kwargs.pop("headers", None))
     async with client.stream(method, url, headers=headers, **kwargs) as response:
         yield EventSource(response)

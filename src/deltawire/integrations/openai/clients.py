@@ -82,22 +82,34 @@ def _accelerated(kind: type[ClientT]) -> type[ClientT]:
 
 @_accelerated
 class OpenAI(openai.OpenAI):
-    """`openai.OpenAI`, its chat completion streams read by deltawire."""
+    """`openai.OpenAI`, its chat completion streams read by deltawire.
+
+    Arguments, methods and errors are those of `openai.OpenAI`.
+    """
 
 
 @_accelerated
 class AsyncOpenAI(openai.AsyncOpenAI):
-    """`openai.AsyncOpenAI`, its chat completion streams read by deltawire."""
+    """`openai.AsyncOpenAI`, its chat completion streams read by deltawire.
+
+    Arguments, methods and errors are those of `openai.AsyncOpenAI`.
+    """
 
 
 @_accelerated
 class AzureOpenAI(openai.AzureOpenAI):
-    """`openai.AzureOpenAI`, its chat completion streams read by deltawire."""
+    """`openai.AzureOpenAI`, its chat completion streams read by deltawire.
+
+    Arguments, methods and errors are those of `openai.AzureOpenAI`.
+    """
 
 
 @_accelerated
 class AsyncAzureOpenAI(openai.AsyncAzureOpenAI):
-    """`openai.AsyncAzureOpenAI`, its chat completion streams read by deltawire."""
+    """`openai.AsyncAzureOpenAI`, its chat completion streams read by deltawire.
+
+    Arguments, methods and errors are those of `openai.AsyncAzureOpenAI`.
+    """
 
 
 @cache
@@ -109,6 +121,9 @@ def accelerate(client: ClientT) -> ClientT:
     """Return a copy of a client, of any class, whose chat completion streams deltawire reads.
 
     It shares the connection pool with `client`, which stays as it is.
+
+    Args:
+        client: an `openai.OpenAI` or `openai.AsyncOpenAI`, or one of a subclass.
     """
     made: Any = client.with_options()
     made.__class__ = _subclass(made.__class__)
