@@ -80,6 +80,17 @@ def threads(session: nox.Session) -> None:
 
 
 @nox.session
+def oldest(session: nox.Session) -> None:
+    """The ordinary tests with the oldest msgspec, Cython and setuptools that are allowed."""
+    project = nox.project.load_toml("pyproject.toml")
+    allowed = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
+    pinned = [each.replace(">=", "==") for each in allowed]
+    session.install(*pinned)
+    session.install("--no-build-isolation", "-e", ".[test]", *pinned, env=COMPILED)
+    session.run("python", "-m", "pytest", "-q", "-n", "2", "-k", "not linear", *session.posargs)
+
+
+@nox.session
 def dist(session: nox.Session) -> None:
     """Build what is published for this platform into dist/, check it, install and use it in empty environments."""
     session.install("build>=1.2", "check-wheel-contents>=0.6", "twine>=6")
