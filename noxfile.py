@@ -1,5 +1,8 @@
 """What is checked beside the ordinary tests, each in an environment of its own: `nox -s NAME`, options behind `--`."""
 
+import shutil
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "venv"
@@ -57,3 +60,20 @@ def failures(session: nox.Session) -> None:
     """Have each allocation fail in turn."""
     session.install("-e", ".[test]", env={"DELTAWIRE_REQUIRE_COMPILED": "1"})
     session.run("python", "-m", "tests.stress.failures")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Every branch of the pure twin, and 95 % of the other's lines; of a copy, so that no traced build stays here."""
+    copy = Path(session.create_tmp(), "project")
+    shutil.rmtree(copy, ignore_errors=True)
+    unwanted = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "mutants", "node_modules", "*.so", "*.c")
+    shutil.copytree(".", copy, ignore=unwanted)
+    session.chdir(copy)
+    build = {"DELTAWIRE_REQUIRE_COMPILED": "1", "DELTAWIRE_BUILD_TRACE": "1"}
+    session.install("-e", ".[dev]", "coverage[toml]>=7.10", env=build)
+    # Tracing makes everything slower, and what measures time fails; benchmarks and relays run in processes of their own.
+    measuring = ["-k", "not linear", "--ignore", "tests/test_bench.py", "--ignore", "tests/test_load.py"]
+    session.run("coverage", "run", "-m", "pytest", "-q", *measuring, *session.posargs)
+    session.run("coverage", "report", "--include", "src/deltawire/_pure/*", "--fail-under", "100")
+    session.run("coverage", "report", "--include", "src/deltawire/_compiled/*", "--fail-under", "95")

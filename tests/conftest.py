@@ -5,9 +5,13 @@ from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 settings.register_profile("deltawire", deadline=None)
+# For mutants: the same few examples each time, and of a failure nothing but that it is one.
+settings.register_profile(
+    "mutants", deadline=None, derandomize=True, database=None, max_examples=30, phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile("deltawire")
 
 PURE_ONLY = os.environ.get("DELTAWIRE_PURE", "") not in ("", "0")

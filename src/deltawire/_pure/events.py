@@ -199,6 +199,8 @@ class EventParser:
     def __init__(self, *, last_event_id: str = "", limits: Limits = DEFAULT_LIMITS) -> None:
         if not isinstance(last_event_id, str):
             raise TypeError(f"last_event_id must be a str, not {type(last_event_id).__name__}")
+        if getattr(self, "_feeding", False):
+            raise ConcurrentFeedError("__init__() while another call is under way")
         self._first_event_id = str(last_event_id)
         self._limits = limits
         self._feeding = False

@@ -112,6 +112,8 @@ class Rewriter:
         tap: Tap | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
+        if getattr(self, "_feeding", False):
+            raise ConcurrentFeedError("__init__() while another call is under way")
         if usage not in ("keep", "drop"):
             raise ValueError(f"usage {usage!r}, 'keep' or 'drop' expected")
         self._model = encoded_model(model)

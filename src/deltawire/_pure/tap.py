@@ -60,6 +60,8 @@ class Tap:
         gap_bounds: Sequence[int] = (),
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
+        if getattr(self, "_feeding", False):
+            raise ConcurrentFeedError("__init__() while another call is under way")
         self._asked_family = checked(family)
         self._wants_text = text
         self._gap_bounds = tuple(map(_instant, gap_bounds))
