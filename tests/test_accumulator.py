@@ -1,7 +1,6 @@
 """The accumulator's contract on both twins, and what others get wrong."""
 
 import json
-import pickle
 from contextlib import suppress
 from typing import Any
 
@@ -273,11 +272,6 @@ def test_only_bytes_are_fed(backend, wrong: object) -> None:
     accumulator = backend.CompletionAccumulator()
     with pytest.raises(TypeError, match="a bytes-like object is required, not"):
         accumulator.feed(wrong)
-
-
-def test_a_half_fed_accumulator_does_not_pickle(backend) -> None:
-    with pytest.raises(TypeError, match="cannot pickle"):
-        pickle.dumps(backend.CompletionAccumulator())
 
 
 def test_reset_makes_it_new(backend) -> None:

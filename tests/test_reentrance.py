@@ -11,13 +11,11 @@ import pytest
 
 from deltawire import ChatCompletionChunk, ConcurrentFeedError, DeltawireError, Limits
 
+from .conftest import READERS
+
 LIMITS = Limits(max_event=100)
 ADDED = ChatCompletionChunk(error={"message": "slow"})
 LAST = {"Tap": ["close"], "CompletionAccumulator": ["finish", "add", "completion"]}
-READERS = [
-    *("EventParser", "StreamDecoder", "ChunkDecoder", "TextDecoder", "CompletionAccumulator"),
-    *("Tap", "Rewriter"),
-]
 # The accumulator begins with another decoder, and the call goes on with the one before.
 CALLS = [
     (name, call)

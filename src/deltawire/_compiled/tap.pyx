@@ -133,6 +133,9 @@ cdef class Tap:
         self._gaps = Histogram(tuple(map(as_index, gap_bounds))) if gap_bounds else None
         self.reset(started_at)
 
+    def __reduce__(self):
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+
     def reset(self, started_at=None):
         """Forget everything seen, as if newly made.
 
