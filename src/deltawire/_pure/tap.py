@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def _instant(value: int) -> int:
-    """Return an instant in ns, of any type that is an integer, within 64 bits."""
+    """Return an instant in ns, of any type that is an integer; the difference of two has 64 bits."""
     instant = index(value)
-    if not -(1 << 63) <= instant < 1 << 63:
-        raise OverflowError(f"{instant} ns, an integer of 64 bits expected")
+    if not -(2**62) <= instant < 2**62:
+        raise OverflowError(f"{instant} ns, from -2**62 to 2**62 - 1 expected")
     return instant
 
 
@@ -158,7 +158,7 @@ class Tap:
 
         Raises:
             TypeError, BufferError: `data` is not bytes-like, or not contiguous; `at` is no integer.
-            OverflowError: `at` has more than 64 bits.
+            OverflowError: `at` is not from -2**62 to 2**62 - 1.
             ConcurrentFeedError: another call is under way.
         """
         self._enter("feed")
