@@ -1,5 +1,6 @@
 """What is checked beside the ordinary tests, each in an environment of its own: `nox -s NAME`, options behind `--`."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -72,8 +73,27 @@ def coverage(session: nox.Session) -> None:
     session.chdir(copy)
     build = {"DELTAWIRE_REQUIRE_COMPILED": "1", "DELTAWIRE_BUILD_TRACE": "1"}
     session.install("-e", ".[dev]", "coverage[toml]>=7.10", env=build)
-    # Tracing makes everything slower, and what measures time fails; benchmarks and relays run in processes of their own.
+    # Traced, what measures time fails; benchmarks and relays run in processes of their own.
     measuring = ["-k", "not linear", "--ignore", "tests/test_bench.py", "--ignore", "tests/test_load.py"]
     session.run("coverage", "run", "-m", "pytest", "-q", *measuring, *session.posargs)
     session.run("coverage", "report", "--include", "src/deltawire/_pure/*", "--fail-under", "100")
     session.run("coverage", "report", "--include", "src/deltawire/_compiled/*", "--fail-under", "95")
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the pure twin bit by bit: tests are to notice 95 %. `-- "deltawire._pure.tap.*"` tries those alone again."""
+    session.install(".[test]", "openai>=3", "mutmut==3.8.1", env={"DELTAWIRE_BUILD_PURE": "1"})
+    if not any("deltawire" in each for each in session.posargs):
+        shutil.rmtree("mutants", ignore_errors=True)  # what it knows of another day's tests
+    # Some mutants never end, and grow: 6 GB are enough for all others.
+    limited = ("sh", "-c", 'ulimit -v 6000000; exec mutmut run "$@"', "mutmut")
+    session.run(*limited, *session.posargs, env={"DELTAWIRE_PURE": "1"}, external=True)
+    session.run("mutmut", "export-cicd-stats")
+    session.run("mutmut", "results")  # all that were not killed; `.nox/mutation/bin/mutmut show NAME` shows one
+    counts = json.loads(Path("mutants", "mutmut-cicd-stats.json").read_text())
+    killed = counts["killed"] + counts["timeout"]
+    told = f"{killed} of {counts['total']} mutants killed, {counts['timeout']} of them by the time they took"
+    if killed < 0.95 * counts["total"]:
+        session.error(f"{told}: fewer than 95 %")
+    session.log(told)

@@ -68,7 +68,8 @@ CASES: dict[str, tuple[Callable[[Any, int], object], int, str]] = {
     ),
     "lines of one event": (
         lambda backend, limit: read_on(
-            backend.EventParser(limits=Limits(max_event=limit)), b"data: 1234\nid: abcd\nevent: e\nx: y\ndata:\ndata: 890\n"
+            backend.EventParser(limits=Limits(max_event=limit)),
+            b"data: 1234\nid: abcd\nevent: e\nx: y\ndata:\ndata: 890\n",
         ),
         20,
         "event of 20 bytes, at most {} allowed",

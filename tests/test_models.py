@@ -22,7 +22,8 @@ class Made:
 
 
 INNER = Model(
-    Made, (Field("n", Value(Kind.INT), required=True), Field("kind", Value(Kind.LITERAL, of=("a", "b")), required=False))
+    Made,
+    (Field("n", Value(Kind.INT), required=True), Field("kind", Value(Kind.LITERAL, of=("a", "b")), required=False)),
 )
 CONSTRUCTED = object()
 
@@ -120,7 +121,9 @@ def test_what_is_not_in_the_table_is_left_to_the_library(backend) -> None:
 )
 def test_extras_are_among_the_fields_set_of_what_was_validated(backend, item: dict[str, Any], validated: bool) -> None:
     for optional in (False, True):
-        values, fields_set, extra, private = become(backend, Value(Kind.MODEL, optional=optional, of=INNER), item).parts()
+        values, fields_set, extra, private = become(
+            backend, Value(Kind.MODEL, optional=optional, of=INNER), item
+        ).parts()
         assert values == {"n": item.get("n"), "kind": item.get("kind")}
         assert fields_set == item.keys() - ({} if optional and validated else {"x"})
         assert (extra, private) == ({"x": 2}, None)

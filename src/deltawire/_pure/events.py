@@ -162,7 +162,7 @@ class EventReader:
 
     def rest(self) -> Iterator[Block]:
         """Yield what an end of line, and then a blank line, would have given at the stream's end."""
-        if self._line and not self._at_start:
+        if self._line:
             line = bytes(self._line)
             self._line.clear()
             if (error := self._field(line, 0)) is not None:

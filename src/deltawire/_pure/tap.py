@@ -223,7 +223,7 @@ class Tap:
 
     def _end(self) -> None:
         try:
-            for name, data, _ in () if self._done else self._reader.rest():
+            for name, data, _ in self._reader.rest():
                 if name is None or self._is_whole(name, data):
                     self._take(name, data)
         except LimitExceededError:
