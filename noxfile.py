@@ -82,7 +82,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Change the pure twin bit by bit: tests are to notice 95 %. `-- "deltawire._pure.tap.*"` tries those alone again."""
+    """Change the pure twin bit by bit: tests are to notice 95 %. `-- "deltawire._pure.tap.*"` tries some again."""
     session.install(".[test]", "openai>=3", "mutmut==3.8.1", env={"DELTAWIRE_BUILD_PURE": "1"})
     if not any("deltawire" in each for each in session.posargs):
         shutil.rmtree("mutants", ignore_errors=True)  # what it knows of another day's tests
