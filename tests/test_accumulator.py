@@ -255,6 +255,7 @@ def test_a_chunk_with_an_error_is_refused(backend) -> None:
     with pytest.raises(UpstreamError, match=r"^upstream error 429: slow$") as caught:
         accumulator.add(chunk)
     assert (caught.value.chunk, caught.value.body) == (chunk, {"message": "slow", "code": 429})
+    assert caught.value.event_index == 1
     assert accumulator.error is None
     assert json_of(accumulator.completion()) == whole(HI)
 
@@ -262,7 +263,7 @@ def test_a_chunk_with_an_error_is_refused(backend) -> None:
 @pytest.mark.parametrize("wrong", [None, {}, b"data: {}\n\n", "text", Choice(), ChatCompletionChunk])
 def test_only_chunks_are_added(backend, wrong: object) -> None:
     accumulator = backend.CompletionAccumulator()
-    with pytest.raises(TypeError, match=r"^a ChatCompletionChunk is required, not "):
+    with pytest.raises(TypeError, match=rf"^a ChatCompletionChunk is required, not {type(wrong).__name__}$"):
         accumulator.add(wrong)
     assert json_of(accumulator.completion()) == completion()
 

@@ -375,6 +375,9 @@ def test_stats_count_what_was_read(backend) -> None:
     decoder.feed(stream)
     stats = decoder.stats
     assert (stats.bytes, stats.events, stats.chunks, stats.coerced) == (len(stream), 4, 2, 1)
+    plain = backend.StreamDecoder(int)
+    plain.feed(events(b"1", b"2", b"3", b"x"))
+    assert (plain.stats.events, plain.stats.chunks, plain.stats.coerced) == (4, 3, 0)
 
 
 def test_reset_makes_it_new(backend) -> None:

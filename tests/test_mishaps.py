@@ -18,7 +18,9 @@ import pytest
 import deltawire
 from deltawire import (
     ChatCompletionChunk,
+    Choice,
     ChunkDecodeError,
+    Delta,
     DeltawireError,
     LimitExceededError,
     Limits,
@@ -201,6 +203,16 @@ def test_readers_can_be_referred_to_weakly_and_named_with_their_type(backend) ->
     assert backend.ChunkDecoder[ChatCompletionChunk]
     with pytest.raises(TypeError, match="done must be bytes or None, not str"):
         backend.StreamDecoder(int, done="[DONE]")
+
+
+def test_a_chunk_that_was_added_may_hold_what_no_stream_does(backend) -> None:
+    accumulator = backend.CompletionAccumulator()
+    odd: Any = {"id": 5, "created": "soon", "model": "\ud800m"}
+    accumulator.add(ChatCompletionChunk(**odd, choices=[Choice(index=0, delta=Delta(content="\ud83d"))]))
+    accumulator.feed(encode_event(HI))
+    completion = accumulator.completion()
+    assert (completion.id, completion.created, completion.model) == ("5", None, "\ufffdm")
+    assert completion.choices[0].message.content == "\ufffdhi"
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deltawire import ChunkDecodeError, UpstreamError
+from deltawire import ChunkDecodeError, LimitExceededError, Limits, UpstreamError
 from deltawire.models import Field, Kind, Model, Value
 
 EXACT = 2**53
@@ -192,3 +192,14 @@ def test_an_error_that_only_json_reads_is_an_upstream_error(backend) -> None:
         reader.feed(b"")
     assert (raised.value.body, raised.value.event_index) == ({"message": "\ud800"}, 1)
     assert reader.feed(b"") == [CONSTRUCTED]
+
+
+def test_errors_and_limits_are_those_of_any_reader(backend) -> None:
+    reader = backend.ModelDecoder(INNER, refuse, limits=Limits(max_event=50))
+    reader.feed(event({"n": 1}) + event({"error": "slow"}) + event({"n": 2}))
+    with pytest.raises(UpstreamError, match=r"^upstream error: slow$") as raised:
+        reader.feed(b"")
+    assert (raised.value.event_index, reader.stats.chunks) == (1, 1)
+    assert len(reader.feed(b"data: " + b"x" * 45)) == 1
+    with pytest.raises(LimitExceededError, match=r"^event of 51 bytes, at most 50 allowed$"):
+        reader.feed(b"")

@@ -1,10 +1,7 @@
 """A call from within another one of the same object, on both twins: refused, by name."""
 
-import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -14,6 +11,7 @@ from deltawire import ChatCompletionChunk, ConcurrentFeedError, DeltawireError, 
 from .conftest import READERS
 
 LIMITS = Limits(max_event=100)
+LARGE = b"data: " + b"x" * 200 + b"\n\n"
 ADDED = ChatCompletionChunk(error={"message": "slow"})
 LAST = {"Tap": ["close"], "CompletionAccumulator": ["finish", "add", "completion"]}
 # The accumulator begins with another decoder, and the call goes on with the one before.
@@ -24,15 +22,33 @@ CALLS = [
     if (name, call) != ("CompletionAccumulator", "__init__")
 ]
 
-# What each does while it is under way, and a stream that makes it run what both twins have in Python.
-OUTER: dict[str, Callable[[Any], object]] = {
-    "feed": lambda reader: reader.feed(b"data: " + b"x" * 200 + b"\n\n"),
-    "add": lambda reader: reader.add(ADDED),
-    "finish": lambda reader: reader.finish(),
-    "finish with an error": lambda reader: reader.finish(error="slow"),
-    "close": lambda reader: reader.close(),
-}
-IN_PYTHON = {"errors.py", "families.py", "closing.py"}
+
+class Meddler:
+    """Makes a call of a reader whenever the reader asks for its integer, or for its text."""
+
+    def __init__(self, reader: Any, call: str) -> None:
+        self.reader = reader
+        self.call = call
+        self.seen: set[str] = set()
+
+    def meddle(self) -> None:
+        arguments = {"feed": [b""], "add": [ADDED]}
+        if type(self.reader).__name__ == "StreamDecoder":
+            arguments["__init__"] = [int]
+        try:
+            getattr(self.reader, self.call)(*arguments.get(self.call, []))
+        except ConcurrentFeedError as error:
+            self.seen.add(str(error))
+        else:
+            self.seen.add("taken")
+
+    def __index__(self) -> int:
+        self.meddle()
+        return 5
+
+    def __str__(self) -> str:
+        self.meddle()
+        return "slow"
 
 
 def made(backend: Any, name: str) -> Any:
@@ -40,68 +56,56 @@ def made(backend: Any, name: str) -> Any:
     return kind(int, limits=LIMITS) if name == "StreamDecoder" else kind(limits=LIMITS)
 
 
-def again(reader: Any, name: str, call: str) -> object:
-    """Make a call, with the arguments that it needs."""
-    arguments = {"feed": [b""], "add": [ADDED], "__init__": [int] if name == "StreamDecoder" else []}
-    return getattr(reader, call)(*arguments.get(call, []))
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> Callable[[Meddler, Callable[[], object]], set[str]]:
+    """Run something that meddles, also where an error is made, and return what it was refused with."""
 
+    def run(meddler: Meddler, outer: Callable[[], object]) -> set[str]:
+        original = DeltawireError.__init__
 
-def refused(reader: Any, name: str, call: str, outer: Callable[[Any], object]) -> set[str]:
-    """Make a call wherever `outer` runs Python code that both twins have; return what it is refused with."""
-    seen = set()
+        def make(error: DeltawireError, message: str) -> None:
+            original(error, message)
+            if not isinstance(error, ConcurrentFeedError):
+                meddler.meddle()
 
-    def meddle(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and Path(frame.f_code.co_filename).name in IN_PYTHON:
-            try:
-                again(reader, name, call)
-            except ConcurrentFeedError as error:
-                seen.add(str(error))
-            else:
-                seen.add("taken")
+        with monkeypatch.context() as patch, suppress(DeltawireError):
+            patch.setattr(DeltawireError, "__init__", make)
+            outer()
+        return meddler.seen
 
-    before = sys.getprofile()
-    sys.setprofile(meddle)
-    try:
-        with suppress(DeltawireError):
-            outer(reader)
-    finally:
-        sys.setprofile(before)
-    return seen
+    return run
 
 
 @pytest.mark.parametrize(("name", "call"), CALLS)
-def test_a_call_from_within_feed_is_refused(backend, name: str, call: str) -> None:
-    message = f"{call}() while another call is under way"
-    assert refused(made(backend, name), name, call, OUTER["feed"]) == {message}
+def test_a_call_from_within_feed_is_refused(backend, refused, name: str, call: str) -> None:
+    reader = made(backend, name)
+    meddler = Meddler(reader, call)
+    assert refused(meddler, lambda: reader.feed(LARGE)) == {f"{call}() while another call is under way"}
 
 
 @pytest.mark.parametrize(("name", "call"), [each for each in CALLS if each[0] != "EventParser"])
-def test_a_call_from_within_the_end_is_refused(backend, name: str, call: str) -> None:
+def test_a_call_from_within_the_end_is_refused(backend, refused, name: str, call: str) -> None:
     reader = made(backend, name)
-    if name == "Tap":
-        reader.feed(b"data: {bad")
-        outer = OUTER["close"]
-    elif name == "Rewriter":
-        outer = OUTER["finish with an error"]
-    else:
+    meddler = Meddler(reader, call)
+    ends = {"Tap": lambda: reader.close(meddler), "Rewriter": lambda: reader.finish(meddler)}
+    if name not in ends:
         reader.feed(b"data: bad\n\n" * 2)
         with pytest.raises(DeltawireError):
             reader.feed(b"")
-        outer = OUTER["finish"]
-    assert refused(reader, name, call, outer) == {f"{call}() while another call is under way"}
+    assert refused(meddler, ends.get(name) or reader.finish) == {f"{call}() while another call is under way"}
 
 
 @pytest.mark.parametrize("call", [call for name, call in CALLS if name == "CompletionAccumulator"])
-def test_a_call_from_within_add_is_refused(backend, call: str) -> None:
+def test_a_call_from_within_add_is_refused(backend, refused, call: str) -> None:
     reader = made(backend, "CompletionAccumulator")
-    message = f"{call}() while another call is under way"
-    assert refused(reader, "CompletionAccumulator", call, OUTER["add"]) == {message}
+    meddler = Meddler(reader, call)
+    assert refused(meddler, lambda: reader.add(ADDED)) == {f"{call}() while another call is under way"}
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_what_was_refused_leaves_nothing_behind(backend, name: str) -> None:
+def test_what_was_refused_leaves_nothing_behind(backend, refused, name: str) -> None:
     reader = made(backend, name)
-    refused(reader, name, "feed", OUTER["feed"])
+    assert refused(Meddler(reader, "feed"), lambda: reader.feed(LARGE))
     reader.reset()
     reader.feed(b": nothing\n\n")
-    again(reader, name, "close" if name == "Tap" else "finish")
+    assert (reader.close if name == "Tap" else reader.finish)() is not None

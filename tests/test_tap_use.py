@@ -175,8 +175,10 @@ FIRST, LAST = -(2**62), 2**62 - 1
 
 def test_instants_may_be_as_far_apart_as_64_bits_can_tell(backend) -> None:
     tap = backend.Tap(started_at=FIRST, gap_bounds=[FIRST, LAST])
+    assert tap.last_token_at is None
     for at in (FIRST, LAST):
         tap.feed(HI, at)
+        assert tap.last_token_at == at
     report = tap.close(LAST)
     assert (report.started_at, report.time_to_first_byte, report.time_to_first_token) == (FIRST, 0, 0)
     assert (report.last_token_at, report.duration, report.max_gap) == (LAST, 2**63 - 1, 2**63 - 1)
