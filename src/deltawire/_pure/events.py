@@ -143,7 +143,7 @@ class EventReader:
             self._type = value
         elif name == b"id":
             if b"\0" not in value:
-                self._id = value.decode("utf-8", "replace")
+                self._id = value.decode(errors="replace")
         else:
             self._size += 1
             if name == b"retry":
@@ -254,8 +254,8 @@ class EventParser:
             for name, text, retry in reader.read(contiguous(data)):
                 events.append(
                     ServerSentEvent(
-                        name.decode("utf-8", "replace") if name else "message",
-                        text.decode("utf-8", "replace"),
+                        name.decode(errors="replace") if name else "message",
+                        text.decode(errors="replace"),
                         reader.last_event_id,
                         retry,
                     )
