@@ -1,4 +1,4 @@
-"""Payloads that come again and again with other values, as stencils want them: each is reported like the first."""
+"""Payloads that come again and again with other values, as stencils want them: each is read as if it were the first."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +8,9 @@ import pytest
 from deltawire import encode_event
 
 from .chat_json import said
+from .folding_oracle import completion_of, past_faults, payloads_of
+from .folding_oracle import observed as completed
+from .rewrite_oracle import rewrite
 from .tap_oracle import every, observed, reported, watch
 
 Maker = Callable[[int], dict[str, Any]]
@@ -58,6 +61,10 @@ CHAT: dict[str, Maker] = {
     "no choices": lambda n: {"created": n, "choices": []},
     "choices null": lambda n: {"created": n, "choices": None},
     "an error that is none": lambda n: {"error": None, **choices(n, 0)},
+    "many models": lambda n: {"model": f"m{n}", "usage": None, **choices(n, 0)},
+    "usage alone": lambda n: {"choices": [], "model": "m", "usage": {"completion_tokens": n}},
+    "usage null": lambda n: {"id": f"i{n}", "usage": None, "model": "m", **choices(n, 0)},
+    "an object that changes": lambda n: {"object": f"o{n}", "model": "m", "usage": {"a": n}},
     "errors": lambda n: {"error": f"e{n}", **choices(n, 0)},
     "error objects": lambda n: {"error": {"code": n}, **choices(n, 0)},
 }
@@ -94,19 +101,60 @@ MESSAGES: dict[str, Maker] = {
 FAMILIES = {"chat": CHAT, "completions": COMPLETIONS, "responses": RESPONSES, "messages": MESSAGES}
 
 
+ALL = [(family, name) for family, makers in FAMILIES.items() for name in makers]
+
+
+def body_of(*makers: Maker) -> bytes:
+    return b"".join(encode_event(maker(number)) for number in range(9) for maker in makers)
+
+
+def reads_of(body: bytes, size: int) -> list[bytes]:
+    return [body[at : at + size] for at in range(0, len(body), size)]
+
+
 @pytest.mark.parametrize("size", [70, 1 << 16])
-@pytest.mark.parametrize(("family", "name"), [(family, name) for family, makers in FAMILIES.items() for name in makers])
-def test_payloads_alike_are_reported_one_by_one(backend, family: str, name: str, size: int) -> None:
-    body = b"".join(encode_event(FAMILIES[family][name](number)) for number in range(9))
+@pytest.mark.parametrize(("family", "name"), ALL)
+def test_a_tap_reports_payloads_alike_one_by_one(backend, family: str, name: str, size: int) -> None:
+    body = body_of(FAMILIES[family][name])
     tap = backend.Tap(family=family, text=True, started_at=0)
     watch(tap, body, every(size, body))
     assert observed(tap.close(at=99)) == reported(body, family)
 
 
+@pytest.mark.parametrize("size", [70, 1 << 16])
+@pytest.mark.parametrize(("family", "name"), ALL)
+def test_a_rewriter_changes_payloads_alike_one_by_one(backend, family: str, name: str, size: int) -> None:
+    body = body_of(FAMILIES[family][name])
+    for task in ({"model": "other"}, {"usage": "drop"}, {"model": "o", "usage": "drop"}):
+        rewriter = backend.Rewriter(**task)
+        assert b"".join(map(rewriter.feed, reads_of(body, size))) + rewriter.finish() == rewrite(body, **task)
+
+
+@pytest.mark.parametrize("size", [70, 1 << 16])
+@pytest.mark.parametrize("name", CHAT)
+def test_an_accumulator_folds_payloads_alike_one_by_one(backend, name: str, size: int) -> None:
+    body = body_of(CHAT[name])
+    made = completed(backend.CompletionAccumulator(), *reads_of(body, size))
+    assert made == completion_of(payloads_of(body))
+
+
+@pytest.mark.parametrize("name", CHAT)
+def test_decoders_give_payloads_alike_as_each_alone(backend, name: str) -> None:
+    for kind in (backend.ChunkDecoder, backend.TextDecoder):
+        one, many, alone = kind(), [], []
+        for number in range(9):
+            event = encode_event(CHAT[name](number))
+            many += past_faults(one.feed, event)
+            alone += past_faults(kind().feed, event)
+        assert many == alone
+
+
 def test_kinds_of_payloads_may_take_turns(backend) -> None:
     for family, makers in FAMILIES.items():
         for one, other in zip(makers.values(), [*makers.values()][1:], strict=False):
-            body = b"".join(encode_event(each(number)) for number in range(9) for each in (one, other))
+            body = body_of(one, other)
             tap = backend.Tap(family=family, text=True, started_at=0)
             tap.feed(body, at=1)
             assert observed(tap.close(at=99)) == reported(body, family)
+            rewriter = backend.Rewriter(model="other", usage="drop")
+            assert rewriter.feed(body) == rewrite(body, "other", "drop")
