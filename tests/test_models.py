@@ -185,6 +185,13 @@ def test_what_json_reads_and_msgspec_does_not_is_constructed(backend) -> None:
     assert (reader.stats.coerced, reader.stats.chunks) == (3, 3)
 
 
+@pytest.mark.parametrize("end", [b"[DONE]", b"[DONE] and more", b"[DONE]\xff"])
+def test_what_begins_with_done_is_the_end(backend, end: bytes) -> None:
+    reader = decoder(backend)
+    assert len(reader.feed(event({}) + b"data: %b\n\n" % end + event({}))) == 1
+    assert (reader.done, reader.error) == (True, None)
+
+
 def test_an_error_that_only_json_reads_is_an_upstream_error(backend) -> None:
     reader = decoder(backend)
     reader.feed(event({}) + b'data: {"error":{"message":"\\ud800"}}\n\n' + event([{"error": 1}]))

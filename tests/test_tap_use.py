@@ -168,6 +168,16 @@ def test_what_is_fed_while_it_reads_is_refused(backend) -> None:
     assert tap.close().text == "hi"
 
 
+@pytest.mark.parametrize("line", [b"x" * 70 + b"\xff\0", b"x" * 64 + b"\0", b"\xe2\x82\xac" * 21 + b"\xe2\x82\xff"])
+def test_the_first_64_bytes_tell_and_none_behind_them(backend, line: bytes) -> None:
+    body = line + b"\n\ndata: {}\n\n"
+    for cut in range(len(body)):
+        tap = backend.Tap()
+        tap.feed(body[:cut])
+        tap.feed(body[cut:])
+        assert (tap.close().status, tap.report.events) == ("truncated", 1)
+
+
 # --- instants -------------------------------------------------------------------------
 
 FIRST, LAST = -(2**62), 2**62 - 1
@@ -206,12 +216,12 @@ def test_gaps_are_counted_up_to_and_with_their_bounds(backend) -> None:
     tap = backend.Tap(started_at=0, gap_bounds=(10, 20, 20))
     assert tap.report.gaps == [0, 0, 0, 0]
     at = 100
-    for gap in (50, 10, 11, 20, 21, 0):  # before the first one there is none
+    for gap in (50, 0, 10, 11, 20, 21):  # before the first one there is none
         at += gap
         tap.feed(HI, at)
         tap.feed(b": none\n\n", at + 3)
+        assert tap.report.max_gap == (None if gap == 50 else gap)
     assert tap.report.gaps == [2, 2, 0, 1]
-    assert tap.report.max_gap == 21
     tap.reset(0)
     assert tap.report.gaps == [0, 0, 0, 0]
     assert backend.Tap().report.gaps is None

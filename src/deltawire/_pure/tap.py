@@ -96,7 +96,8 @@ class Tap:
         self._id: str | None = None
         self._error: Any = None
         self._bytes = self._events = self._chunks = self._faults = self._output = 0
-        self._text = Text(Held(self._limits))
+        self._held = Held(self._limits)  # text, and choices whose reasons are known
+        self._text = Text(self._held)
         self._speaks = False  # this read bears output
         self._noted = False  # and its time is kept: what `close` reads of it comes at no other
         self._read_at = 0
@@ -318,12 +319,7 @@ class Tap:
         known = self._finish_reasons
         for number, reason in said.reasons:
             if number not in known:
-                count = len(known) + 1
-                if 0 < self._limits.max_items < count:
-                    allowed = self._limits.max_items
-                    raise LimitExceededError(
-                        f"{count} choices, at most {allowed} allowed", measured=count, allowed=allowed
-                    )
+                self._held.add_item()
                 known[number] = None
             if reason is not None:
                 known[number] = reason
