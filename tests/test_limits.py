@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deltawire import DeltawireError, LimitExceededError, Limits, encode_event
+from deltawire import ChunkDecodeError, DeltawireError, LimitExceededError, Limits, encode_event
 
 BAD = b"data: bad\n\n"
 
@@ -125,3 +125,31 @@ def test_a_tap_stops_at_its_limits_and_not_before(backend) -> None:
             tap = backend.Tap(text=True, limits=allowed)
             tap.feed(stream)
             assert (tap.close().status == "overflow") == overflows
+
+
+def test_what_waits_no_more_is_not_counted(backend) -> None:
+    decoder = backend.ChunkDecoder(limits=Limits(max_event=100))
+    for _ in range(3):
+        decoder.feed(BAD * 3)
+        for _ in range(2):
+            with pytest.raises(ChunkDecodeError):
+                decoder.feed(b"")
+            decoder.feed(b":" * 39 + b"\n")
+        with pytest.raises(ChunkDecodeError):
+            decoder.feed(b"")
+        decoder.feed(b"")
+    assert decoder.error is None
+    assert decoder.stats.bytes == 3 * (len(BAD) * 3 + 2 * 40)
+
+
+def test_what_comes_with_the_excess_is_not_taken_in(backend) -> None:
+    decoder = backend.ChunkDecoder(limits=Limits(max_event=100))
+    read = BAD + b"data: " + b"x" * 100
+    decoder.feed(read)
+    with pytest.raises(ChunkDecodeError):
+        decoder.feed(b"")
+    assert decoder.feed(b"data: {}\n\n") == []
+    for _ in range(2):
+        with pytest.raises(LimitExceededError, match=r"^event of 106 bytes, at most 100 allowed$"):
+            decoder.feed(b"data: {}\n\n")
+    assert decoder.stats.bytes == len(read)

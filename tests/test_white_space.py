@@ -35,6 +35,8 @@ def test_other_characters_around_data_are_data(backend, other: bytes) -> None:
             reader.feed(event(data))
             assert isinstance(reader.error, ChunkDecodeError)
             assert not reader.done
+        sought = backend.StreamDecoder(int, done=other + b"9" + other)
+        assert sought.feed(event(b"9")) == [9]
         tap = backend.Tap()
         tap.feed(event(data))
         assert (tap.report.status, tap.report.faults) == ("open", 1)
