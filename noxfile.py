@@ -1,5 +1,7 @@
 """What is checked beside the ordinary tests, each in an environment of its own: `nox -s NAME`, options behind `--`."""
 
+import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -129,3 +131,45 @@ def docs(session: nox.Session) -> None:
     # It advertises a successor at each build.
     quiet = {"NO_MKDOCS_2_WARNING": "1"}
     session.run("mkdocs", *(session.posargs or ["build"]), "--strict", env=quiet)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Every branch of the pure twin, and 95 % of the other's lines; of a copy, so that no traced build stays here."""
+    copy = Path(session.create_tmp(), "project")
+    shutil.rmtree(copy, ignore_errors=True)
+    unwanted = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "mutants", "node_modules", "*.so", "*.c")
+    shutil.copytree(".", copy, ignore=unwanted)
+    session.chdir(copy)
+    build = COMPILED | {"DELTAWIRE_BUILD_TRACE": "1"}
+    session.install("-e", ".[test]", "openai>=3", "coverage[toml]>=7.10", env=build)
+    # Traced, what measures time fails; benchmarks and relays run in processes of their own.
+    left_out = [f"--ignore=tests/{name}" for name in ("integrations", "test_bench.py", "test_load.py")]
+    session.run("coverage", "run", "-m", "pytest", "-q", "-k", "not linear", *left_out, *session.posargs)
+    # And what runs only where matches are verified.
+    verified = ["stencils/test_learning.py", "test_folding.py", "test_rewriter.py", "test_tap.py", "test_text.py"]
+    tests = [f"tests/{name}" for name in (*verified, "integrations/test_openai_models.py")]
+    verify = {"DELTAWIRE_VERIFY": "1"}
+    session.run("coverage", "run", "--append", "-m", "pytest", "-q", "-k", "not pure", *tests, env=verify)
+    for threshold, pattern in ((100, "_pure/*.py"), (95, "_compiled/*.pyx")):
+        files = sorted(map(str, Path("src/deltawire").glob(pattern)))
+        session.run("coverage", "report", "--fail-under", str(threshold), *files)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the pure twin bit by bit: tests are to notice 95 %. `-- "deltawire._pure.tap.*"` tries some again."""
+    session.install(".[test]", "openai>=3", "mutmut==3.8.1", env={"DELTAWIRE_BUILD_PURE": "1"})
+    if not any("deltawire" in each for each in session.posargs):
+        shutil.rmtree("mutants", ignore_errors=True)  # what it knows of another day's tests
+    # Some mutants never end, and grow: 6 GB are enough for all others.
+    limited = ("sh", "-c", 'ulimit -v 6000000; exec mutmut run "$@"', "mutmut")
+    session.run(*limited, *session.posargs, env={"DELTAWIRE_PURE": "1"}, external=True)
+    session.run("mutmut", "export-cicd-stats")
+    session.run("mutmut", "results")  # all that were not killed; `.nox/mutation/bin/mutmut show NAME` shows one
+    counts = json.loads(Path("mutants", "mutmut-cicd-stats.json").read_text())
+    killed = counts["killed"] + counts["timeout"]
+    told = f"{killed} of {counts['total']} mutants killed, {counts['timeout']} of them by the time they took"
+    if killed < 0.95 * counts["total"]:
+        session.error(f"{told}: fewer than 95 %")
+    session.log(told)

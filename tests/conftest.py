@@ -5,13 +5,22 @@ from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 settings.register_profile("deltawire", deadline=None)
+# For mutants: the same few examples each time, and of a failure nothing but that it is one.
+settings.register_profile(
+    "mutants", deadline=None, derandomize=True, database=None, max_examples=30, phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile("deltawire")
 
 PURE_ONLY = os.environ.get("DELTAWIRE_PURE", "") not in ("", "0")
 TWINS = ["pure"] if PURE_ONLY else ["pure", "compiled"]
+
+# The public classes of a twin that read a stream; `StreamDecoder` alone must be told a type.
+READERS = [
+    *("EventParser", "StreamDecoder", "ChunkDecoder", "TextDecoder", "CompletionAccumulator", "Tap", "Rewriter"),
+]
 
 
 def twin(name: str) -> SimpleNamespace:

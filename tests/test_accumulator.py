@@ -1,7 +1,6 @@
 """The accumulator's contract on both twins, and what others get wrong."""
 
 import json
-import pickle
 from contextlib import suppress
 from typing import Any
 
@@ -256,6 +255,7 @@ def test_a_chunk_with_an_error_is_refused(backend) -> None:
     with pytest.raises(UpstreamError, match=r"^upstream error 429: slow$") as caught:
         accumulator.add(chunk)
     assert (caught.value.chunk, caught.value.body) == (chunk, {"message": "slow", "code": 429})
+    assert caught.value.event_index == 1
     assert accumulator.error is None
     assert json_of(accumulator.completion()) == whole(HI)
 
@@ -263,7 +263,7 @@ def test_a_chunk_with_an_error_is_refused(backend) -> None:
 @pytest.mark.parametrize("wrong", [None, {}, b"data: {}\n\n", "text", Choice(), ChatCompletionChunk])
 def test_only_chunks_are_added(backend, wrong: object) -> None:
     accumulator = backend.CompletionAccumulator()
-    with pytest.raises(TypeError, match=r"^a ChatCompletionChunk is required, not "):
+    with pytest.raises(TypeError, match=rf"^a ChatCompletionChunk is required, not {type(wrong).__name__}$"):
         accumulator.add(wrong)
     assert json_of(accumulator.completion()) == completion()
 
@@ -273,11 +273,6 @@ def test_only_bytes_are_fed(backend, wrong: object) -> None:
     accumulator = backend.CompletionAccumulator()
     with pytest.raises(TypeError, match="a bytes-like object is required, not"):
         accumulator.feed(wrong)
-
-
-def test_a_half_fed_accumulator_does_not_pickle(backend) -> None:
-    with pytest.raises(TypeError, match="cannot pickle"):
-        pickle.dumps(backend.CompletionAccumulator())
 
 
 def test_reset_makes_it_new(backend) -> None:

@@ -67,11 +67,11 @@ def test_a_whole_last_event_without_its_blank_line_is_read(backend) -> None:
 
 def test_a_cut_last_event_is_discarded_and_reported(backend) -> None:
     decoder = backend.ChunkDecoder()
-    decoder.feed(events(HI) + b"id: 1\ndata: " + STOP[:-2])
+    decoder.feed(events(HI, HI) + b"id: 1\ndata: " + STOP[:-2])
     end = decoder.finish()
     assert (end.unterminated, end.discarded) == (False, len(b"id: 1\ndata: ") + len(STOP) - 2)
     assert (end.complete, end.finish_reasons) == (False, {0: None})
-    assert decoder.stats.events == 1
+    assert decoder.stats.events == 2
 
 
 def test_what_bears_no_chunk_is_skipped(backend) -> None:
@@ -288,8 +288,9 @@ def test_chunk_decoder_takes_only_chunk_types(backend) -> None:
 def test_a_stream_decoder_reads_any_type_without_tolerance(backend) -> None:
     decoder = backend.StreamDecoder(dict[str, int])
     assert decoder.feed(events(b'{"a":1}', b'{"a":"x"}')) == [{"a": 1}]
-    with pytest.raises(ChunkDecodeError, match=r"^event 1: Expected `int`, got `str`"):
+    with pytest.raises(ChunkDecodeError, match=r"^event 1: Expected `int`, got `str`") as caught:
         decoder.finish()
+    assert caught.value.payload == b'{"a":"x"}'
     decoder.reset()
     decoder.feed(b"data\n\n")
     assert isinstance(decoder.error, ChunkDecodeError)
@@ -375,6 +376,9 @@ def test_stats_count_what_was_read(backend) -> None:
     decoder.feed(stream)
     stats = decoder.stats
     assert (stats.bytes, stats.events, stats.chunks, stats.coerced) == (len(stream), 4, 2, 1)
+    plain = backend.StreamDecoder(int)
+    plain.feed(events(b"1", b"2", b"3", b"x"))
+    assert (plain.stats.events, plain.stats.chunks, plain.stats.coerced) == (4, 3, 0)
 
 
 def test_reset_makes_it_new(backend) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import copy
 import gc
+import pickle
 import signal
 import sys
 import weakref
@@ -16,7 +18,9 @@ import pytest
 import deltawire
 from deltawire import (
     ChatCompletionChunk,
+    Choice,
     ChunkDecodeError,
+    Delta,
     DeltawireError,
     LimitExceededError,
     Limits,
@@ -24,7 +28,7 @@ from deltawire import (
     encode_event,
 )
 
-from .conftest import PURE_ONLY, twin
+from .conftest import PURE_ONLY, READERS, twin
 
 HI = {"choices": [{"index": 0, "delta": {"content": "hi"}}]}
 BAD = b"data: bad\n\n"
@@ -199,6 +203,26 @@ def test_readers_can_be_referred_to_weakly_and_named_with_their_type(backend) ->
     assert backend.ChunkDecoder[ChatCompletionChunk]
     with pytest.raises(TypeError, match="done must be bytes or None, not str"):
         backend.StreamDecoder(int, done="[DONE]")
+
+
+def test_a_chunk_that_was_added_may_hold_what_no_stream_does(backend) -> None:
+    accumulator = backend.CompletionAccumulator()
+    odd: Any = {"id": 5, "created": "soon", "model": "\ud800m"}
+    accumulator.add(ChatCompletionChunk(**odd, choices=[Choice(index=0, delta=Delta(content="\ud83d"))]))
+    accumulator.feed(encode_event(HI))
+    completion = accumulator.completion()
+    assert (completion.id, completion.created, completion.model) == ("5", None, "\ufffdm")
+    assert completion.choices[0].message.content == "\ufffdhi"
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_reader_may_be_half_fed_and_does_not_pickle(backend, name: str) -> None:
+    kind = getattr(backend, name)
+    made = kind(int) if name == "StreamDecoder" else kind()
+    for take in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError) as refused:
+            take(made)
+        assert str(refused.value) == f"cannot pickle '{name}' object: it may be in the middle of a stream"
 
 
 class Source:

@@ -3,6 +3,7 @@
 import gzip
 import sys
 import zlib
+from typing import Any
 
 import pytest
 
@@ -165,6 +166,70 @@ def test_what_is_fed_while_it_reads_is_refused(backend) -> None:
         sys.setprofile(before)
     assert ConcurrentFeedError in seen
     assert tap.close().text == "hi"
+
+
+@pytest.mark.parametrize("line", [b"x" * 70 + b"\xff\0", b"x" * 64 + b"\0", b"\xe2\x82\xac" * 21 + b"\xe2\x82\xff"])
+def test_the_first_64_bytes_tell_and_none_behind_them(backend, line: bytes) -> None:
+    body = line + b"\n\ndata: {}\n\n"
+    for cut in range(len(body)):
+        tap = backend.Tap()
+        tap.feed(body[:cut])
+        tap.feed(body[cut:])
+        assert (tap.close().status, tap.report.events) == ("truncated", 1)
+
+
+# --- instants -------------------------------------------------------------------------
+
+FIRST, LAST = -(2**62), 2**62 - 1
+
+
+def test_instants_may_be_as_far_apart_as_64_bits_can_tell(backend) -> None:
+    tap = backend.Tap(started_at=FIRST, gap_bounds=[FIRST, LAST])
+    assert tap.last_token_at is None
+    for at in (FIRST, LAST):
+        tap.feed(HI, at)
+        assert tap.last_token_at == at
+    report = tap.close(LAST)
+    assert (report.started_at, report.time_to_first_byte, report.time_to_first_token) == (FIRST, 0, 0)
+    assert (report.last_token_at, report.duration, report.max_gap) == (LAST, 2**63 - 1, 2**63 - 1)
+    assert report.gaps == [0, 0, 1]
+
+
+@pytest.mark.parametrize(("wrong", "error"), [(FIRST - 1, OverflowError), (LAST + 1, OverflowError), (1.5, TypeError)])
+def test_other_instants_are_refused(backend, wrong: Any, error: type[Exception]) -> None:
+    tap = backend.Tap()
+    for call in (
+        lambda: backend.Tap(started_at=wrong),
+        lambda: backend.Tap(gap_bounds=[wrong]),
+        lambda: tap.reset(wrong),
+        lambda: tap.feed(HI, wrong),
+        lambda: tap.close(wrong),
+    ):
+        with pytest.raises(error) as raised:
+            call()
+        if error is OverflowError:
+            assert str(raised.value) == f"{wrong} ns, from -2**62 to 2**62 - 1 expected"
+    assert tap.feed(HI, LAST) == 1  # nothing is under way
+
+
+def test_gaps_are_counted_up_to_and_with_their_bounds(backend) -> None:
+    tap = backend.Tap(started_at=0, gap_bounds=(10, 20, 20))
+    assert tap.report.gaps == [0, 0, 0, 0]
+    at = 100
+    for gap in (50, 0, 10, 11, 20, 21):  # before the first one there is none
+        at += gap
+        tap.feed(HI, at)
+        tap.feed(b": none\n\n", at + 3)
+        assert tap.report.max_gap == (None if gap == 50 else gap)
+    assert tap.report.gaps == [2, 2, 0, 1]
+    tap.reset(0)
+    assert tap.report.gaps == [0, 0, 0, 0]
+    assert backend.Tap().report.gaps is None
+
+
+def test_bounds_out_of_order_are_refused(backend) -> None:
+    with pytest.raises(ValueError, match=r"^gap_bounds \(2, 1\), in ascending order expected$"):
+        backend.Tap(gap_bounds=[2, 1])
 
 
 # --- what it does not do yet ----------------------------------------------------------

@@ -133,6 +133,9 @@ cdef class CompletionAccumulator:
     def __cinit__(self, *, limits=DEFAULT_LIMITS):
         self._decoder = FoldingReader(limits=limits)
 
+    def __reduce__(self):
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+
     def reset(self):
         """Forget everything read, as if newly made."""
         self._decoder.reset()

@@ -116,6 +116,9 @@ cdef class StreamDecoder:
         self._braced = done is not None and self._sentinel.startswith(b"{")
         self.reset()
 
+    def __reduce__(self):
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+
     def reset(self):
         """Forget everything read, as if newly made."""
         self._enter("reset")

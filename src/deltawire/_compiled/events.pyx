@@ -424,6 +424,9 @@ cdef class EventParser:
         self._limits = limits
         self.reset()
 
+    def __reduce__(self):
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+
     def reset(self):
         """Forget everything read, as if newly made."""
         if self._feeding:

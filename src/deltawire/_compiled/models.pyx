@@ -97,7 +97,7 @@ cdef class Table:
             for name, value in data.items():
                 if name not in values:
                     if (<str>name).startswith("_"):
-                        raise NotCovered("a member that may be named like an argument of the library's own")
+                        raise NotCovered  # it may be named like an argument of the library's own
                     extra[name] = value
             if validated:
                 sent.update(extra)
@@ -130,7 +130,7 @@ cdef object built(Type type, item, int *fit, bint validated):
     else:
         made = plain(type, item, &fits, True)
         if not validated and fits == UNSURE:
-            raise NotCovered("a value that validation may convert")
+            raise NotCovered  # validation may convert it
         if not validated and fits == INVALID:
             made = plain(type, item, &fits, False)
     if fits > fit[0]:
@@ -151,7 +151,7 @@ cdef object plain(Type type, item, int *fit, bint validated):
             fit[0] = UNSURE if number or isinstance(item, str) else INVALID
     elif kind == FLOAT:
         if isinstance(item, bool) or (isinstance(item, int) and not -_EXACT <= item <= _EXACT):
-            raise NotCovered("a float that is none")
+            raise NotCovered  # a float that is none
         if number:
             return float(item)
         fit[0] = UNSURE if isinstance(item, str) else INVALID
@@ -165,7 +165,7 @@ cdef object plain(Type type, item, int *fit, bint validated):
             items.append(built(type.items, each, fit, validated))
         return items
     elif kind == OTHER or (kind == MODEL and isinstance(item, list)):
-        raise NotCovered("a type that is not in the table")
+        raise NotCovered  # no type of the table
     elif kind != ANY:
         fit[0] = INVALID
     return item
@@ -222,7 +222,7 @@ cdef Node drawn_model(Table table, DictNode node, int *fit, bint validated):
             fit[0] = INVALID
     for name, each in nodes.items():
         if name.startswith("_"):
-            raise NotCovered("a member that may be named like an argument of the library's own")
+            raise NotCovered  # it may be named like an argument of the library's own
         made.extra[name] = (<Constant>each).value if isinstance(each, Constant) else None
         if not isinstance(each, Constant):
             made._extra_names.append(name)
@@ -240,7 +240,7 @@ cdef Node drawn(Type type, Node node, int *fit, bint validated):
         return Constant(built(type, (<Constant>node).value, fit, validated))
     made = drawn_plain(type, node, &fits, validated or type.optional)
     if type.optional and not validated and fits == UNSURE:
-        raise NotCovered("a value that validation may convert")
+        raise NotCovered  # validation may convert it
     if type.optional and not validated and fits == INVALID:
         made = drawn_plain(type, node, &fits, False)
     if fits > fit[0]:
@@ -259,7 +259,7 @@ cdef Node drawn_plain(Type type, Node node, int *fit, bint validated):
     if type.kind == STR and isinstance(node, StringSlot) or type.kind == INT and isinstance(node, IntegerSlot):
         return node
     if type.kind != ANY:
-        raise NotCovered("not every value may stand here")
+        raise NotCovered  # not every value may stand here
     return node
 
 

@@ -134,6 +134,9 @@ cdef class Rewriter:
         free(&self._ready)
         free(&self._rest)
 
+    def __reduce__(self):
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+
     def reset(self):
         """Forget the stream, as if newly made; the tap is left alone.
 

@@ -51,10 +51,10 @@ cdef Node _never_built = Constant(None)
 
 
 cdef long long instant(value) except? -1:
-    """Return an instant in ns, of any type that is an integer, within 64 bits."""
+    """Return an instant in ns, of any type that is an integer; the difference of two has 64 bits."""
     cdef object number = as_index(value)
-    if not -(1 << 63) <= number < 1 << 63:
-        raise OverflowError(f"{number} ns, an integer of 64 bits expected")
+    if not -(2**62) <= number < 2**62:
+        raise OverflowError(f"{number} ns, from -2**62 to 2**62 - 1 expected")
     return number
 
 
@@ -130,8 +130,14 @@ cdef class Tap:
         self._knows_family = self._family is not None
         self._wants_text = text
         self._limits = limits
-        self._gaps = Histogram(tuple(map(as_index, gap_bounds))) if gap_bounds else None
+        bounds = []
+        for bound in gap_bounds:
+            bounds.append(instant(bound))
+        self._gaps = Histogram(tuple(bounds)) if bounds else None
         self.reset(started_at)
+
+    def __reduce__(self):
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
 
     def reset(self, started_at=None):
         """Forget everything seen, as if newly made.
@@ -184,7 +190,7 @@ cdef class Tap:
 
         Raises:
             TypeError, BufferError: `data` is not bytes-like, or not contiguous; `at` is no integer.
-            OverflowError: `at` has more than 64 bits.
+            OverflowError: `at` is not from -2**62 to 2**62 - 1.
             ConcurrentFeedError: another call is under way.
         """
         cdef Py_buffer view

@@ -44,7 +44,6 @@ class ChatReader(StreamDecoder[T]):
 
     def _give(self, chunk: Any, data: bytes, items: list[T]) -> None:
         """Put what is to be given for `chunk`, which `data` was decoded to, behind the other `items`."""
-        raise NotImplementedError
 
     def _note_choices(self, chunk: ChatCompletionChunk) -> None:
         """Keep each choice's finish reason."""

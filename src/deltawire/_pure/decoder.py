@@ -252,7 +252,7 @@ class StreamDecoder(Generic[T]):
         """Read a last event that lacks its blank line, if it is whole, and say how the stream ended."""
         end = StreamEnd()
         try:
-            for block in () if self._done else self._reader.rest():
+            for block in self._reader.rest():  # nothing behind the sentinel was read
                 self._take(block, chunks)
                 end.unterminated = True
         except ChunkDecodeError:

@@ -143,7 +143,7 @@ class EventReader:
             self._type = value
         elif name == b"id":
             if b"\0" not in value:
-                self._id = value.decode("utf-8", "replace")
+                self._id = value.decode(errors="replace")
         else:
             self._size += 1
             if name == b"retry":
@@ -162,7 +162,7 @@ class EventReader:
 
     def rest(self) -> Iterator[Block]:
         """Yield what an end of line, and then a blank line, would have given at the stream's end."""
-        if self._line and not self._at_start:
+        if self._line:
             line = bytes(self._line)
             self._line.clear()
             if (error := self._field(line, 0)) is not None:
@@ -259,8 +259,8 @@ class EventParser:
             for name, text, retry in reader.read(contiguous(data)):
                 events.append(
                     ServerSentEvent(
-                        name.decode("utf-8", "replace") if name else "message",
-                        text.decode("utf-8", "replace"),
+                        name.decode(errors="replace") if name else "message",
+                        text.decode(errors="replace"),
                         reader.last_event_id,
                         retry,
                     )

@@ -419,8 +419,8 @@ class Choices:
             choice.fold(delta)
 
     def json(self) -> bytes:
-        choices = sorted(self._choices.items(), key=_index)
-        return _array(b'{"index":%d,%b' % (index, choice.json()[1:]) for index, choice in choices)
+        indexes = sorted(self._choices)
+        return _array(b'{"index":%d,%b' % (index, self._choices[index].json()[1:]) for index in indexes)
 
 
 class Folding:

@@ -44,7 +44,7 @@ def build(model: Model, data: dict[str, Any], validated: bool = False) -> tuple[
         fit = max(fit, fits)
     extra = {name: item for name, item in data.items() if name not in values}
     if any(name.startswith("_") for name in extra):
-        raise NotCovered("a member that may be named like an argument of the library's own")
+        raise NotCovered  # it may be named like an argument of the library's own
     made: Any = object.__new__(model.type)
     put = object.__setattr__
     put(made, "__dict__", values)
@@ -71,7 +71,7 @@ def _value(value: Value, item: Any, validated: bool) -> tuple[Any, Fit]:
     if validated or fit is Fit.VALID:
         return made, fit
     if fit is Fit.UNSURE:
-        raise NotCovered("a value that validation may convert")
+        raise NotCovered  # validation may convert it
     return _plain(value, item, False)[0], fit
 
 
@@ -85,7 +85,7 @@ def _plain(value: Value, item: Any, validated: bool) -> tuple[Any, Fit]:
         return item, Fit.VALID if given is expected else Fit.UNSURE if given in converted else Fit.INVALID
     if kind is Kind.FLOAT:
         if given is bool or (given is int and not -_EXACT <= item <= _EXACT):
-            raise NotCovered("a float that is none")
+            raise NotCovered  # a float that is none
         if given is int or given is float:
             return float(item), Fit.VALID
         return item, Fit.UNSURE if given is str else Fit.INVALID
@@ -97,7 +97,7 @@ def _plain(value: Value, item: Any, validated: bool) -> tuple[Any, Fit]:
         built = [_value(value.of, each, validated) for each in item]
         return [each for each, _ in built], max((fit for _, fit in built), default=Fit.VALID)
     if kind is Kind.OTHER or (kind is Kind.MODEL and given is list):
-        raise NotCovered("a type that is not in the table")
+        raise NotCovered  # no type of the table
     return item, Fit.INVALID
 
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def _instant(value: int) -> int:
-    """Return an instant in ns, of any type that is an integer, within 64 bits."""
+    """Return an instant in ns, of any type that is an integer; the difference of two has 64 bits."""
     instant = index(value)
-    if not -(1 << 63) <= instant < 1 << 63:
-        raise OverflowError(f"{instant} ns, an integer of 64 bits expected")
+    if not -(2**62) <= instant < 2**62:
+        raise OverflowError(f"{instant} ns, from -2**62 to 2**62 - 1 expected")
     return instant
 
 
@@ -103,7 +103,8 @@ class Tap:
         self._id: str | None = None
         self._error: Any = None
         self._bytes = self._events = self._chunks = self._faults = self._output = 0
-        self._text = Text(Held(self._limits))
+        self._held = Held(self._limits)  # text, and choices whose reasons are known
+        self._text = Text(self._held)
         self._speaks = False  # this read bears output
         self._noted = False  # and its time is kept: what `close` reads of it comes at no other
         self._read_at = 0
@@ -165,7 +166,7 @@ class Tap:
 
         Raises:
             TypeError, BufferError: `data` is not bytes-like, or not contiguous; `at` is no integer.
-            OverflowError: `at` has more than 64 bits.
+            OverflowError: `at` is not from -2**62 to 2**62 - 1.
             ConcurrentFeedError: another call is under way.
         """
         self._enter("feed")
@@ -233,7 +234,7 @@ class Tap:
 
     def _end(self) -> None:
         try:
-            for name, data, _ in () if self._done else self._reader.rest():
+            for name, data, _ in self._reader.rest():
                 if name is None or self._is_whole(name, data):
                     self._take(name, data)
         except LimitExceededError:
@@ -328,12 +329,7 @@ class Tap:
         known = self._finish_reasons
         for number, reason in said.reasons:
             if number not in known:
-                count = len(known) + 1
-                if 0 < self._limits.max_items < count:
-                    allowed = self._limits.max_items
-                    raise LimitExceededError(
-                        f"{count} choices, at most {allowed} allowed", measured=count, allowed=allowed
-                    )
+                self._held.add_item()
                 known[number] = None
             if reason is not None:
                 known[number] = reason

@@ -1,0 +1,90 @@
+"""What several entries at one index are, on both twins: tool calls by their ids, parts by their types."""
+
+from typing import Any
+
+import pytest
+
+from deltawire import ChunkDecodeError, encode_event
+
+from .chat_json import call, called, said
+from .folding_oracle import json_of
+
+
+def folded(backend: Any, *chunks: dict[str, Any]) -> dict[str, Any]:
+    accumulator = backend.CompletionAccumulator()
+    accumulator.feed(b"".join(map(encode_event, chunks)))
+    assert accumulator.error is None
+    return json_of(accumulator.completion())["choices"][0]["message"]
+
+
+def arguments(backend: Any, *fragments: Any) -> list[tuple[str | None, str]]:
+    """Return the id and the arguments of each call."""
+    calls = folded(backend, *map(called, fragments))["tool_calls"]
+    return [(each.get("id"), each["function"]["arguments"]) for each in calls]
+
+
+def details(backend: Any, *parts: Any) -> list[Any]:
+    return folded(backend, *(said({"reasoning_details": [part]}) for part in parts))["reasoning_details"]
+
+
+def test_a_call_that_got_its_id_later_keeps_it_for_itself(backend) -> None:
+    fragments = [call(0, None, None, "1"), call(0, "a", None, "2"), call(0, "b", None, "3"), call(0, "a", None, "4")]
+    assert arguments(backend, *fragments) == [("a", "124"), ("b", "3")]
+
+
+def test_a_fragment_with_nothing_to_tell_it_goes_to_the_newest_call_and_the_next_of_its_index_too(backend) -> None:
+    fragments = [call(0, "a", None, "1"), call(0, "b", None, "2"), call(0, "a", None, "3")]
+    assert arguments(backend, *fragments, call(0, None, None, "4")) == [("a", "134"), ("b", "2")]
+    assert arguments(backend, *fragments, call(None, None, None, "4"), call(0, None, None, "5")) == [
+        ("a", "13"),
+        ("b", "245"),
+    ]
+
+
+def test_calls_without_an_index_are_told_apart_by_their_ids(backend) -> None:
+    fragments = [call(None, "a", None, "1"), call(3, "b", None, "2"), call(None, "c", None, "3")]
+    assert arguments(backend, *fragments, call(None, "a", None, "4"), call(4, None, None, "5")) == [
+        ("a", "14"),
+        ("b", "2"),
+        ("c", "35"),
+    ]
+    assert arguments(backend, call(None, None, None, "1"), call(0, "a", None, "2")) == [("a", "12")]
+
+
+def test_parts_of_one_index_are_told_apart_by_their_types(backend) -> None:
+    one, two = {"index": 0, "type": "a", "text": "1"}, {"index": 0, "type": "b", "text": "2"}
+    assert details(backend, one, two, one, {"index": 0, "text": "3"}) == [
+        {"index": 0, "type": "a", "text": "113"},
+        {"index": 0, "type": "b", "text": "2"},
+    ]
+    assert details(backend, {"index": 0, "text": "0"}, one, two, one) == [
+        {"index": 0, "type": "a", "text": "011"},
+        {"index": 0, "type": "b", "text": "2"},
+    ]
+
+
+@pytest.mark.parametrize("kind", [5, ["a"], {"a": 1}, True, "", None])
+def test_a_type_that_is_no_text_tells_no_part_apart(backend, kind: Any) -> None:
+    parts = [{"index": 0, "type": "a", "text": "1"}, {"index": 0, "type": kind, "text": "2"}]
+    (part,) = details(backend, *parts)
+    assert (part["type"], part["text"]) == ("a" if kind is None else kind, "12")
+
+
+@pytest.mark.parametrize("index", [None, True, 0.0, "0", [0]])
+def test_an_index_that_is_no_integer_folds_no_part(backend, index: Any) -> None:
+    part = {"index": index, "type": "a", "text": "1"}
+    assert details(backend, part, part, 5, "x") == [part, part, 5, "x"]
+
+
+def test_a_value_too_deep_to_be_kept_is_a_fault_of_its_event(backend) -> None:
+    for before in (b"", b'"id":1,'):  # decoded at once, and brought to the type
+        for depth in range(850, 1001):
+            payload = b'{%b"usage":{"cost_details":%b%b}}' % (before, b"[" * depth, b"]" * depth)
+            accumulator = backend.CompletionAccumulator()
+            accumulator.feed(b"data: 1\n\ndata: %b\n\n" % payload)
+            with pytest.raises(ChunkDecodeError):
+                accumulator.feed(b"")
+            accumulator.feed(b"")
+            if accumulator.error is not None:
+                assert (accumulator.error.payload, accumulator.error.event_index) == (payload, 1)
+                assert "recursion" in str(accumulator.error)
