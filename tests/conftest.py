@@ -34,6 +34,23 @@ def twin(name: str) -> SimpleNamespace:
     )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--compiled-only", action="store_true", help="leave out what runs on the pure twin alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--compiled-only"):
+        return
+    pure = [item for item in items if isinstance(item, pytest.Function) and on_pure(item)]
+    config.hook.pytest_deselected(items=pure)
+    items[:] = [item for item in items if item not in set(pure)]
+
+
+def on_pure(item: pytest.Function) -> bool:
+    """Tell whether a test runs on the pure twin alone."""
+    return hasattr(item, "callspec") and item.callspec.params.get("backend") == "pure"
+
+
 @pytest.fixture(params=TWINS)
 def backend(request: pytest.FixtureRequest) -> SimpleNamespace:
     return twin(request.param)
