@@ -3,6 +3,7 @@
 import os
 from importlib import import_module
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -41,12 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--compiled-only"):
         return
-    pure = [item for item in items if isinstance(item, pytest.Function) and on_pure(item)]
-    config.hook.pytest_deselected(items=pure)
-    items[:] = [item for item in items if item not in set(pure)]
+    config.hook.pytest_deselected(items=[item for item in items if on_pure(item)])
+    items[:] = [item for item in items if not on_pure(item)]
 
 
-def on_pure(item: pytest.Function) -> bool:
+def on_pure(item: Any) -> bool:
     """Tell whether a test runs on the pure twin alone."""
     return hasattr(item, "callspec") and item.callspec.params.get("backend") == "pure"
 
