@@ -53,6 +53,33 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def sanitized(session: nox.Session) -> None:
+    """The tests of the compiled twin under AddressSanitizer and UndefinedBehaviorSanitizer (Linux, gcc)."""
+    # Not editable: the working tree keeps the extensions it has.
+    switches = COMPILED | {"DELTAWIRE_BUILD_SANITIZE": "1"}
+    session.install(".[test]", "openai>=3", env=switches)
+    runtimes = [
+        str(session.run("gcc", f"-print-file-name={name}", external=True, silent=True)).strip()
+        for name in ("libasan.so", "libubsan.so")
+    ]
+    session.run(
+        *("python", "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal"),
+        *("--compiled-only", "-k", "not linear"),  # those measure time, which is not what users have
+        *("--ignore=tests/test_bench.py", "--ignore=tests/test_load.py"),  # the same, in processes of their own
+        # Of the integrations the one that has compiled code to itself: the others only call what is tested here.
+        *("--ignore=tests/integrations", "--ignore=tests/downstream"),
+        *("tests", "tests/integrations/test_openai_models.py"),
+        *session.posargs,
+        env={
+            "LD_PRELOAD": " ".join(runtimes),
+            "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1",  # the interpreter leaks at its end
+            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+            "PYTHONMALLOC": "malloc",  # so that each object is a block of its own, watched
+        },
+    )
+
+
+@nox.session
 def leaks(session: nox.Session) -> None:
     """Does anything stay, of a million events of each kind? A quarter of an hour; `-- 50000` events are a minute."""
     session.install("-e", ".[test]", env=COMPILED)
@@ -61,9 +88,21 @@ def leaks(session: nox.Session) -> None:
 
 @nox.session
 def failures(session: nox.Session) -> None:
-    """Have each allocation fail in turn."""
+    """Have each allocation fail in turn: CPython's while stencils match, then libc's (Linux, glibc) all the time."""
     session.install("-e", ".[test]", env=COMPILED)
     session.run("python", "-m", "tests.stress.failures")
+    shim = str(Path(session.create_tmp(), "failing.so"))
+    source = "tests/stress/failing.c"
+    session.run("cc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-o", shim, source, "-ldl", external=True)
+    environment = {"LD_PRELOAD": shim, "PYTHONMALLOC": "malloc"}
+    session.run("python", "-X", "faulthandler", "-m", "tests.stress.libc", *session.posargs, env=environment)
+
+
+@nox.session
+def valgrind(session: nox.Session) -> None:
+    """Every piece of work of `leaks` a few times, under valgrind (Linux): bad reads and writes, unset values, leaks."""
+    session.install(".[test]", env=COMPILED | {"DELTAWIRE_BUILD_DEBUG": "1"})
+    session.run("python", "-m", "tests.stress.memcheck", env={"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"})
 
 
 # Objects of deltawire in use, each test of them in four threads at once.

@@ -4,6 +4,7 @@ Switches, by environment (on unless empty or 0):
 DELTAWIRE_BUILD_PURE        no extensions: the pure twin only, a wheel for any platform
 DELTAWIRE_BUILD_TRACE       line tracing, for coverage of the .pyx; the .c stay beside them
 DELTAWIRE_BUILD_SANITIZE    AddressSanitizer and UndefinedBehaviorSanitizer
+DELTAWIRE_BUILD_DEBUG       symbols and lines of the .c, for valgrind and debuggers
 DELTAWIRE_BUILD_FUZZ        coverage for a fuzzer (CC=clang)
 DELTAWIRE_REQUIRE_COMPILED  a failed build is an error; else the install goes on with the pure twin
 """
@@ -24,6 +25,7 @@ def is_on(switch: str) -> bool:
 
 TRACE = is_on("DELTAWIRE_BUILD_TRACE")
 SANITIZE = is_on("DELTAWIRE_BUILD_SANITIZE")
+DEBUG = is_on("DELTAWIRE_BUILD_DEBUG")
 FUZZ = is_on("DELTAWIRE_BUILD_FUZZ")
 
 DIRECTIVES = {
@@ -37,7 +39,7 @@ DIRECTIVES = {
 MACROS = [("CYTHON_TRACE", "1"), ("CYTHON_USE_SYS_MONITORING", "0")] if TRACE else []
 SANITIZERS = ["-fsanitize=address,undefined"] if SANITIZE else []
 COVERAGE = ["-fsanitize=address,fuzzer-no-link", "-shared-libasan"] if FUZZ else []
-OPTIMIZE = ["-O1", "-g", "-fno-omit-frame-pointer"] if SANITIZE else ["-O2", "-g0"]
+OPTIMIZE = ["-O1", "-g", "-fno-omit-frame-pointer"] if SANITIZE or DEBUG else ["-O2", "-g0"]
 
 
 def extension(source: Path) -> Extension:

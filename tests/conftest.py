@@ -3,6 +3,7 @@
 import os
 from importlib import import_module
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
@@ -41,6 +42,22 @@ def twin(name: str) -> SimpleNamespace:
         Tap=import_module(f"deltawire._{name}.tap").Tap,
         Rewriter=import_module(f"deltawire._{name}.rewriter").Rewriter,
     )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--compiled-only", action="store_true", help="leave out what runs on the pure twin alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--compiled-only"):
+        return
+    config.hook.pytest_deselected(items=[item for item in items if on_pure(item)])
+    items[:] = [item for item in items if not on_pure(item)]
+
+
+def on_pure(item: Any) -> bool:
+    """Tell whether a test runs on the pure twin alone."""
+    return hasattr(item, "callspec") and item.callspec.params.get("backend") == "pure"
 
 
 @pytest.fixture(params=TWINS)

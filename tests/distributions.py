@@ -19,11 +19,11 @@ VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["versi
 MODULES = {source.stem for source in ROOT.glob("src/deltawire/_compiled/*.pyx")}
 IN_WHEEL = re.compile(r"deltawire(-[^/]*\.dist-info)?/")  # and no libraries beside it, which auditwheel bundles
 SOURCE_ONLY = (".c", ".cpp", ".pyx", ".pxd", ".h", ".md", ".toml")
-GENERATED = (".c", ".so", ".pyd", ".pyc")
+GENERATED = re.compile(r".*\.(so|pyd|pyc)|src/.*\.c|(site|build|dist|mutants|\.git[^/]*)/.*")
 # Files of the project: a source distribution has them all.
 TOP = ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md", "THREAT_MODEL.md", "noxfile.py")
 FOLDERS = ("src", "tests", "benchmarks", "docs", "examples", "fuzz")
-KINDS = (".md", ".py", ".pyx", ".pxd", ".typed")
+KINDS = (".c", ".md", ".py", ".pyx", ".pxd", ".svg", ".typed")
 
 # What a new user does first, at the command line and in Python; `-I` keeps this folder out of it.
 USE = """
@@ -59,10 +59,11 @@ def check_source(path: Path) -> None:
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     files = [file for folder in FOLDERS for file in Path(ROOT, folder).rglob("*") if file.suffix in KINDS]
+    files = [file for file in files if not GENERATED.fullmatch(file.relative_to(ROOT).as_posix())]
     wanted = [*TOP, *(file.relative_to(ROOT).as_posix() for file in files if "node_modules" not in file.parts)]
     missing = [name for name in wanted if name not in names]
     assert not missing, f"{path.name} has no {missing}"
-    strays = [name for name in names if name.endswith(GENERATED) or name.startswith(("site/", ".git"))]
+    strays = [name for name in names if GENERATED.fullmatch(name)]
     assert not strays, f"{path.name} holds {strays}"
 
 

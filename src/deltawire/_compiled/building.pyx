@@ -338,10 +338,15 @@ cdef object container_info(info, kind, str inner):
         if isinstance(option, AnyType):
             return option
         if isinstance(option, kind):
-            if kind is DictType and not isinstance(option.key_type, (AnyType, StrType)):
+            if kind is DictType and not is_text(option.key_type):
                 raise Unfit("keys that are not just text")
             return getattr(option, inner)
     raise Unfit("a container of an unknown type")
+
+
+cdef bint is_text(info) except -1:
+    # One by one: of several in a tuple Cython (3.3) does not see the exception.
+    return isinstance(info, AnyType) or isinstance(info, StrType)
 
 
 cdef Node fresh(factory):
@@ -376,6 +381,8 @@ cdef Types types_of(kind):
     cdef Types types = None
     try:
         types = _types_of(kind)
+    except MemoryError:
+        raise  # nothing about the type, and a pool would be without types for good
     except Exception:
         pass
     return types

@@ -39,6 +39,8 @@ def holds_raw(type):
     infos = None
     try:
         infos = [msgspec.inspect.type_info(type)]
+    except MemoryError:
+        raise  # nothing about the type: an answer would be kept
     except Exception:
         pass
     if infos is None:
@@ -48,7 +50,10 @@ def holds_raw(type):
         info = infos.pop()
         if isinstance(info, msgspec.inspect.RawType):
             return True
-        if id(info) in seen or not isinstance(info, (msgspec.inspect.Type, msgspec.inspect.Field)):
+        if id(info) in seen:
+            continue
+        # One by one: of several in a tuple Cython (3.3) does not see the exception.
+        if not isinstance(info, msgspec.inspect.Type) and not isinstance(info, msgspec.inspect.Field):
             continue
         seen.add(id(info))
         for name in info.__struct_fields__:
@@ -374,6 +379,9 @@ cdef class StreamDecoder:
         return value
 
     cdef object _no_chunk(self, bytes data, reason):
+        # A handler is given a MemoryError in place of what it catches where there is no memory to note its line.
+        if isinstance(reason, MemoryError):
+            raise reason
         index = self._events - 1
         return ChunkDecodeError(f"event {index}: {reason}", payload=data, event_index=index)
 

@@ -357,6 +357,8 @@ cdef class ModelDecoder(StreamDecoder):
         reason = None
         try:
             chunk = self._construct(value)
+        except MemoryError:
+            raise
         except Exception as error:
             reason = error
         if reason is not None:

@@ -153,6 +153,8 @@ class ModelDecoder(StreamDecoder[T]):
     def _constructed(self, value: Any, data: bytes) -> T:
         try:
             chunk = self._construct(value)
+        except MemoryError:
+            raise
         except Exception as reason:
             raise self._no_chunk(data, reason) from reason
         self._coerced += 1
