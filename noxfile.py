@@ -62,6 +62,12 @@ def sanitized(session: nox.Session) -> None:
         str(session.run("gcc", f"-print-file-name={name}", external=True, silent=True)).strip()
         for name in ("libasan.so", "libubsan.so")
     ]
+    environment = {
+        "LD_PRELOAD": " ".join(runtimes),
+        "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1",  # the interpreter leaks at its end
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        "PYTHONMALLOC": "malloc",  # so that each object is a block of its own, watched
+    }
     session.run(
         *("python", "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal"),
         *("--compiled-only", "-k", "not linear"),  # those measure time, which is not what users have
@@ -70,13 +76,9 @@ def sanitized(session: nox.Session) -> None:
         *("--ignore=tests/integrations", "--ignore=tests/downstream"),
         *("tests", "tests/integrations/test_openai_models.py"),
         *session.posargs,
-        env={
-            "LD_PRELOAD": " ".join(runtimes),
-            "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1",  # the interpreter leaks at its end
-            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-            "PYTHONMALLOC": "malloc",  # so that each object is a block of its own, watched
-        },
+        env=environment,
     )
+    session.run("python", "-m", "tests.stress.failures", env=environment)
 
 
 @nox.session
