@@ -71,6 +71,7 @@ class BuildAllOrNone(build_ext):
 
         # Neither Cython nor the compiler sees that a switch has changed.
         self.force = True
+        self.parallel = self.parallel or True  # as many compilers as processors
         folder = None if TRACE else str(Path(self.build_temp, "cython"))
         translated = cythonize(self.extensions, build_dir=folder, compiler_directives=DIRECTIVES, force=True)
         in_c = {each.name: each.sources for each in translated}
