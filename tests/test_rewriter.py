@@ -249,3 +249,12 @@ def test_before_an_event_has_told_the_familys_error_is_that_of_the_tap(backend, 
     rewriter = backend.Rewriter(tap=backend.Tap(family=family))
     rewriter.feed(encode_event({"type": "ping"}))
     assert rewriter.finish(error="slow") == encode_error("slow", family="messages")
+
+
+def test_a_stream_may_begin_with_a_blank_line(backend) -> None:
+    rewriter = backend.Rewriter(model=MODEL)
+    for _ in range(2):
+        assert rewriter.feed(b"\n") == b"\n"
+        assert rewriter.feed(b"\n\n" + CHUNK) == b"\n\n" + rewrite(CHUNK, MODEL)
+        assert rewriter.feed(b"data: x\r\r") == b"data: x\r\r"
+        assert rewriter.finish() == b""  # the next stream owes the CR nothing
