@@ -258,3 +258,9 @@ def test_a_stream_may_begin_with_a_blank_line(backend) -> None:
         assert rewriter.feed(b"\n\n" + CHUNK) == b"\n\n" + rewrite(CHUNK, MODEL)
         assert rewriter.feed(b"data: x\r\r") == b"data: x\r\r"
         assert rewriter.finish() == b""  # the next stream owes the CR nothing
+
+
+@pytest.mark.parametrize("usage", ["", "DROP", "keeps", None, True])
+def test_usage_is_kept_or_dropped(backend, usage: Any) -> None:
+    with pytest.raises(ValueError, match=f"^usage {usage!r}, 'keep' or 'drop' expected$"):
+        backend.Rewriter(usage=usage)
