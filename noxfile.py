@@ -83,7 +83,7 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "run", "--append", "-m", "pytest", "-q", "-k", "not pure", *tests, env=verify)
     for threshold, pattern in ((100, "_pure/*.py"), (95, "_compiled/*.pyx")):
         files = sorted(map(str, Path("src/deltawire").glob(pattern)))
-        session.run("coverage", "report", "--fail-under", str(threshold), *files)
+        session.run("coverage", "report", "--precision", "1", "--fail-under", str(threshold), *files)
 
 
 @nox.session
