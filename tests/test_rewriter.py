@@ -11,6 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from deltawire import encode_error, encode_event
+
 from . import corpus
 from .conftest import PURE_ONLY, TWINS, twin
 from .quirks import QUIRKS
@@ -235,3 +237,31 @@ def test_a_chunk_with_a_type_is_a_chunk_all_the_same(backend, value: str) -> Non
     block = f'data: {{"object":"chat.completion.chunk","choices":[1],"type":{value},"usage":{{}}}}\n\n'
     got = written(backend, [block.encode()], usage="drop")
     assert b'"usage"' not in got
+
+
+@pytest.mark.parametrize("family", ["chat", "completions", "responses", "messages"])
+def test_before_an_event_has_told_the_familys_error_is_that_of_the_tap(backend, family: str) -> None:
+    alike = "chat" if family == "completions" else family
+    told = encode_error("slow", family=alike) + (b"data: [DONE]\n\n" if alike == "chat" else b"")
+    rewriter = backend.Rewriter(tap=backend.Tap(family=family))
+    assert rewriter.feed(b": nothing yet\n\n") == b": nothing yet\n\n"
+    assert rewriter.finish(error="slow") == told
+    # What the stream itself has told goes before.
+    rewriter = backend.Rewriter(tap=backend.Tap(family=family))
+    rewriter.feed(encode_event({"type": "ping"}))
+    assert rewriter.finish(error="slow") == encode_error("slow", family="messages")
+
+
+def test_a_stream_may_begin_with_a_blank_line(backend) -> None:
+    rewriter = backend.Rewriter(model=MODEL)
+    for _ in range(2):
+        assert rewriter.feed(b"\n") == b"\n"
+        assert rewriter.feed(b"\n\n" + CHUNK) == b"\n\n" + rewrite(CHUNK, MODEL)
+        assert rewriter.feed(b"data: x\r\r") == b"data: x\r\r"
+        assert rewriter.finish() == b""  # the next stream owes the CR nothing
+
+
+@pytest.mark.parametrize("usage", ["", "DROP", "keeps", None, True])
+def test_usage_is_kept_or_dropped(backend, usage: Any) -> None:
+    with pytest.raises(ValueError, match=f"^usage {usage!r}, 'keep' or 'drop' expected$"):
+        backend.Rewriter(usage=usage)
