@@ -168,6 +168,26 @@ def test_chunks_may_be_added_before_between_and_behind_bytes(backend) -> None:
     assert accumulator.finish().complete
 
 
+def test_a_chunk_of_ones_own_may_hold_a_subclass_of_str(backend) -> None:
+    class Name(str):
+        __slots__ = ()
+
+    def chunk(text: type[str]) -> ChatCompletionChunk:
+        function = FunctionDelta(name=text("f"), arguments=text("{}\ud800"))
+        delta = Delta(role=text("assistant"), content=text("hi"), refusal=text("no\udfff"), reasoning=text("so"))
+        delta.tool_calls = [ToolCallDelta(index=0, id=text("c"), type=text("function"), function=function)]
+        delta.function_call = function
+        choice = Choice(index=0, delta=delta, finish_reason=text("stop"))
+        return ChatCompletionChunk(id=text("i"), model=text("m\ud800"), choices=[choice])
+
+    own, plain = backend.CompletionAccumulator(), backend.CompletionAccumulator()
+    for _ in range(2):
+        own.add(chunk(Name))
+        plain.add(chunk(str))
+    assert own.completion() == plain.completion()
+    assert own.completion().choices[0].message.content == "hihi"
+
+
 def test_a_chunk_that_is_added_twice_counts_twice(backend) -> None:
     accumulator = backend.CompletionAccumulator()
     chunk = ChatCompletionChunk(choices=[Choice(delta=Delta(content="a"))])

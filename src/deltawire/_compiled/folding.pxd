@@ -45,7 +45,7 @@ cdef class Scalar(Member):
 cdef class Text(Member):
     cdef Block utf8
 
-    cdef int add(self, str piece) except -1
+    cdef int add(self, piece) except -1
     cdef int add_utf8(self, const char *start, Py_ssize_t length) except -1
     cdef int add_span(self, const Span *span) except -1
     cdef str text(self)

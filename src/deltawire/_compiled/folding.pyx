@@ -4,7 +4,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM
 from cpython.object cimport PyObject, Py_TYPE, PyTypeObject
-from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8, PyUnicode_GET_LENGTH
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8, PyUnicode_FromObject, PyUnicode_GET_LENGTH
 from libc.math cimport isfinite
 
 from .scan cimport NO_LIMIT, append as append_to, free, reserve
@@ -107,8 +107,8 @@ cdef class Text(Member):
     def __dealloc__(self):
         free(&self.utf8)
 
-    cdef int add(self, str piece) except -1:
-        """Append `piece`."""
+    cdef int add(self, piece) except -1:
+        """Append `piece`, a str."""
         cdef Py_ssize_t length
         piece = whole(piece)
         cdef const char *start = PyUnicode_AsUTF8AndSize(piece, &length)
@@ -559,13 +559,13 @@ cdef Table call_table():
     return _TOOL_CALL
 
 
-cdef str whole(str text):
-    """Return the text with its lone surrogates replaced, which a caller's own chunk may have."""
+cdef str whole(text):
+    """Return the text as a str with its lone surrogates replaced: a caller's own chunk may have them, or a subclass."""
     cdef Py_ssize_t length
     cdef str whole = None
     try:
         PyUnicode_AsUTF8AndSize(text, &length)
-        whole = text
+        whole = text if type(text) is str else PyUnicode_FromObject(text)
     except UnicodeEncodeError:
         pass
     return _SURROGATE.sub("\ufffd", text) if whole is None else whole
