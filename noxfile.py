@@ -72,6 +72,7 @@ def sanitized(session: nox.Session) -> None:
         *("python", "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal"),
         *("--compiled-only", "-k", "not linear"),  # those measure time, which is not what users have
         *("--ignore=tests/test_bench.py", "--ignore=tests/test_load.py"),  # the same, in processes of their own
+        "--ignore=tests/test_docs.py",  # what it starts would be preloaded, too
         # Of the integrations the one that has compiled code to itself: the others only call what is tested here.
         *("--ignore=tests/integrations", "--ignore=tests/downstream"),
         *("tests", "tests/integrations/test_openai_models.py"),
