@@ -5,8 +5,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from .memcheck import is_ours
+from .work import chosen
 
-OURS = "/deltawire/.nox/valgrind/lib/python3.11/site-packages/deltawire/_compiled/events.cpython-311-x86_64-linux-gnu.so"
+OURS = (
+    "/deltawire/.nox/valgrind/lib/python3.11/site-packages/deltawire/_compiled/events.cpython-311-x86_64-linux-gnu.so"
+)
 MSGSPEC = "/deltawire/.nox/valgrind/lib/python3.11/site-packages/msgspec/_core.cpython-311-x86_64-linux-gnu.so"
 JSON = "/usr/lib/python3.11/lib-dynload/_json.cpython-311-x86_64-linux-gnu.so"
 PYTHON = "/usr/bin/python3.11"
@@ -44,3 +47,10 @@ def test_an_error_is_ours_where_the_compiled_twin_comes_first(kind: str, modules
 
 def test_reads_of_whole_vectors_are_not_ours() -> None:
     assert not is_ours(error("InvalidRead", LIBC, PYTHON, OURS, function="__wmemcmp_avx2"))
+
+
+def test_a_name_that_nothing_has_is_an_error() -> None:
+    assert chosen(["Tap", "Rewriter, text"], "Rewriter") == ["Rewriter, text"]
+    assert chosen(["Tap", "Rewriter, text"], "") == ["Tap", "Rewriter, text"]
+    with pytest.raises(SystemExit, match="'Rewritter', of: Tap; Rewriter, text"):
+        chosen(["Tap", "Rewriter, text"], "Rewritter")
