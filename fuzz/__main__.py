@@ -1,6 +1,8 @@
 """`python -m fuzz`: run targets for some minutes, each in turn, or an input that was found again."""
 
 import argparse
+import math
+import secrets
 import subprocess
 import sys
 import time
@@ -20,13 +22,15 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("targets", nargs="*", metavar="TARGET", help=f"of: {', '.join(TARGETS)}; all of them if none is named")
     add("--minutes", type=float, default=1.0, help="in all, a minute if not given")
-    add("--seed", type=int, default=time.time_ns() >> 20, help="of chance; of now if not given")
+    add("--seed", type=int, default=secrets.randbits(63), help="of chance; one that no run had yet if not given")
     add("--atheris", action="store_true", help="let coverage guide it (pip install atheris)")
     add("--input", type=Path, metavar="FILE", help="run this one input, of a finding, through one target")
     asked = parser.parse_args()
     for name in asked.targets:
         if name not in TARGETS:
             parser.error(f"no target {name!r}")
+    if not 0 < asked.minutes < math.inf:
+        parser.error("--minutes must be more than 0")
     if asked.input and len(asked.targets) != 1:
         parser.error("--input needs its target")
     asked.targets = asked.targets or list(TARGETS)
@@ -47,7 +51,7 @@ def by_chance(name: str, seconds: float, seed: int) -> int:
     end = time.monotonic() + seconds
     done = 0
     while done % BATCH or time.monotonic() < end:
-        data = fresh(Chance(seed + done))
+        data = fresh(Chance(f"{seed}/{name}/{done}"))  # so that no two seeds have inputs in common
         try:
             target(data)
         except BaseException:
@@ -59,7 +63,7 @@ def by_chance(name: str, seconds: float, seed: int) -> int:
 
 def by_coverage(name: str, seconds: float) -> None:
     """Run a target as atheris leads, which ends its process."""
-    subprocess.run([sys.executable, "-m", "fuzz.guided", name, f"{seconds:.0f}"], check=True)
+    subprocess.run([sys.executable, "-m", "fuzz.guided", name, str(math.ceil(seconds))], check=True)
 
 
 def main() -> None:

@@ -12,13 +12,13 @@ import tempfile
 import tomllib
 import venv
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 MODULES = {source.stem for source in ROOT.glob("src/deltawire/_compiled/*.pyx")}
-IN_WHEEL = re.compile(r"deltawire(-[^/]*\.dist-info)?/")  # and no libraries beside it, which auditwheel bundles
-SOURCE_ONLY = (".c", ".cpp", ".pyx", ".pxd", ".h", ".md", ".toml")
+EXTENSION = re.compile(r"\.[^/]*(so|pyd)$")  # with the tags of a platform
 GENERATED = re.compile(r".*\.(so|pyd|pyc)|src/.*\.c|(site|build|dist|mutants|\.git[^/]*)/.*")
 # Files of the project: a source distribution has them all.
 TOP = ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md", "THREAT_MODEL.md", "noxfile.py")
@@ -38,19 +38,19 @@ assert list(deltawire.iter_text(body)) == ["Hi"]
 def check_wheel(path: Path) -> bool:
     """Look into a wheel, and tell whether it is a compiled one."""
     with zipfile.ZipFile(path) as wheel:
-        names = wheel.namelist()
+        names = [name for name in wheel.namelist() if name[-1] != "/"]  # folders, which auditwheel adds
         metadata = email.message_from_bytes(wheel.read(f"deltawire-{VERSION}.dist-info/METADATA"))
-    strays = [name for name in names if not IN_WHEEL.match(name)]
-    strays += [name for name in names if ".dist-info/" not in name and name.endswith(SOURCE_ONLY)]
-    assert not strays, f"{path.name} holds {strays}"
-    files = [file for file in Path(ROOT, "src").rglob("*") if file.suffix in (".py", ".typed")]
-    missing = [name for file in files if (name := file.relative_to(ROOT / "src").as_posix()) not in names]
-    assert not missing, f"{path.name} has no {missing}"
+    files = [file for file in Path(ROOT, "src", "deltawire").rglob("*") if file.suffix in (".py", ".typed")]
+    wanted = Counter(file.relative_to(ROOT / "src").as_posix() for file in files)
+    pure = path.name.endswith("-py3-none-any.whl")
+    if not pure:
+        wanted.update(f"deltawire/_compiled/{module}" for module in MODULES)
+    about = f"deltawire-{VERSION}.dist-info/"
+    held = Counter(EXTENSION.sub("", name) for name in names if not name.startswith(about))
+    assert not (strays := held - wanted), f"{path.name} holds {list(strays)}"
+    assert not (missing := wanted - held), f"{path.name} has no {list(missing)}"
     needed = [each for each in metadata.get_all("Requires-Dist", []) if "extra ==" not in each]
     assert [re.split("[^a-z]", each)[0] for each in needed] == ["msgspec"], f"{path.name} needs {needed}"
-    built = {Path(name).name.partition(".")[0] for name in names if name.endswith((".so", ".pyd"))}
-    pure = path.name.endswith("-py3-none-any.whl")
-    assert built == (set() if pure else MODULES), f"{path.name} has the extensions {built or 'none'}"
     return not pure
 
 

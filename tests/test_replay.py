@@ -3,7 +3,7 @@
 import http.client
 import json
 from collections.abc import Iterator
-from time import monotonic
+from time import perf_counter
 from urllib.parse import urlsplit
 
 import pytest
@@ -184,10 +184,10 @@ def test_other_requests_get_errors_as_json(
 def test_pacing_spreads_the_events() -> None:
     with ReplayServer(b"data: 1\n\ndata: 2\n\ndata: 3\n\n", delay=0.02) as server:
         connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=5)
-        started = monotonic()
+        started = perf_counter()
         connection.request("POST", PATH, ASK)
         response = connection.getresponse()
         reads = list(iter(lambda: response.read1(65536), b""))
         connection.close()
     assert reads == [b"data: 1\n\n", b"data: 2\n\n", b"data: 3\n\n"]
-    assert monotonic() - started >= 0.04
+    assert perf_counter() - started >= 0.04

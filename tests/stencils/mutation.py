@@ -28,7 +28,7 @@ class Chooser(Protocol):
 class Chance:
     """Chance, from a seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self._random = random.Random(seed).random
 
     def below(self, end: int) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 from .leaks import ALLOWED, allocated
 from .scripts import Script, scripts
+from .work import chosen
 
 ALL = 1 << 40  # and all behind it
 _shim = ctypes.CDLL(None)
@@ -82,9 +83,8 @@ def main(wanted: str) -> None:
     watched = _shim.failing_watch(b"deltawire/_compiled/", b"/msgspec/", b"_PyEval_EvalFrameDefault")
     assert watched > 2, "no extension is loaded"
     spare_frames()
-    for script in scripts():
-        if wanted not in script.name:
-            continue
+    named = {script.name: script for script in scripts()}
+    for script in map(named.__getitem__, chosen(named, wanted)):
         failing(script, 1)  # for what is made once
         for count in (1, ALL):
             gc.collect()

@@ -5,6 +5,7 @@ and libc is the compiled twin's; a value that was never set where our code itsel
 integers pass for such ones. CPython's own errors, and msgspec's, are not ours.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,8 +17,9 @@ from .work import work_of
 
 TIMES = 3
 OURS = "/deltawire/_compiled/"
-LIBC = ("/libc.so", "/libc-", "/ld-linux", "/valgrind/")
-CPYTHON = ("/libpython", "/python")
+# By the names of files: that of a folder says nothing, for extensions lie in `lib/python3.11/site-packages`.
+LIBC = re.compile(r".*/(libc[.-]|ld-linux|vgpreload_)[^/]*")  # and what valgrind puts in its place
+CPYTHON = re.compile(r".*/((lib)?python\d[^/]*|lib-dynload/[^/]*)")
 OPTIONS = ("--leak-check=full", "--show-leak-kinds=definite", "--num-callers=60", "--error-limit=no", "--xml=yes")
 
 
@@ -26,10 +28,10 @@ def is_ours(error: ET.Element) -> bool:
     frames = error.findall("stack[1]/frame")
     if frames[0].findtext("fn", "").startswith("__wmemcmp"):
         return False  # it reads whole vectors: beyond a block, but not beyond a page
-    below = LIBC if error.findtext("kind", "").startswith("Uninit") else LIBC + CPYTHON
+    below = [LIBC] if error.findtext("kind", "").startswith("Uninit") else [LIBC, CPYTHON]
     for frame in frames:
         module = frame.findtext("obj", "")
-        if not any(part in module for part in below):
+        if OURS in module or not any(each.fullmatch(module) for each in below):
             return OURS in module
     return False
 

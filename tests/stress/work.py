@@ -1,7 +1,7 @@
 """Small pieces of work that together go everywhere in a twin: what stress is put on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from types import SimpleNamespace
@@ -27,6 +27,15 @@ TINY = Limits(max_event=40, max_message=10, max_items=1)
 ODD = (stream({"choices": {"_a": 1}}, {"choices": [[1]]}, {"id": "a", "_b": 2}), BAD)
 
 Work = Callable[[], Any]
+
+
+def chosen(names: Iterable[str], wanted: str) -> list[str]:
+    """Return the names that `wanted` is a part of. None is an error: a check of nothing cannot fail."""
+    names = list(names)
+    found = [name for name in names if wanted in name]
+    if not found:
+        raise SystemExit(f"nothing is named {wanted!r}, of: {'; '.join(names)}")
+    return found
 
 
 class Hooked(Exception):

@@ -21,8 +21,8 @@ def main() -> None:
         sys.exit(_MISSING.format(name=error.name))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # Text of any language, on a terminal that may not have it.
-            stream.reconfigure(errors="backslashreplace")
+            # Text of any language, on a terminal that may not have it; its line ends as they came, on Windows too.
+            stream.reconfigure(errors="backslashreplace", newline="")
     program().main(prog_name="deltawire")
 
 

@@ -36,4 +36,5 @@ def replay(stream: str, listen: tuple[str, int], delay: float) -> None:
         signal.signal(number, lambda *_: ended.set())
     with server:
         click.echo(f"replaying {printable(stream)} at {server.base_url}/chat/completions", err=True)
-        ended.wait()
+        while not ended.wait(0.5):  # on Windows a wait without end is not interrupted
+            pass
