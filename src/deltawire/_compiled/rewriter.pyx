@@ -184,7 +184,7 @@ cdef class Rewriter:
                     self._queue((<const char *>view.buf)[:view.len])
                     self._drain()
                 elif self._overflow is not None:
-                    raise self._overflow
+                    raise self._overflow.with_traceback(None)
                 elif self._at_start:
                     begun = self._begun((<const char *>view.buf)[:view.len])
                     self._rewrite(PyBytes_AS_STRING(begun), PyBytes_AS_STRING(begun) + PyBytes_GET_SIZE(begun))
@@ -512,7 +512,7 @@ cdef class Rewriter:
             self._owes_lf = not block.endswith(b"\r") or rewritten.endswith(b"\r")
             append(&self._ready, PyBytes_AS_STRING(rewritten), PyBytes_GET_SIZE(rewritten), _smallest)
         if self._overflow is not None:
-            raise self._overflow
+            raise self._overflow.with_traceback(None)
         return 0
 
 

@@ -232,7 +232,7 @@ class Rewriter:
             self._owes_lf = not block.endswith(b"\r") or rewritten.endswith(b"\r")
             self._ready += rewritten
         if self._overflow is not None:
-            raise self._overflow
+            raise self._overflow.with_traceback(None)
         ready = bytes(self._ready)
         self._ready.clear()
         return ready
