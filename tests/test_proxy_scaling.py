@@ -64,3 +64,30 @@ def test_rewriters_cost_is_linear(backend, shape: str) -> None:
         return rewrite
 
     check(run, lambda scale: gather(EVERY[shape](scale)))
+
+
+def test_the_cost_of_going_on_behind_exceptions_is_linear(backend) -> None:
+    class Refused(Exception):
+        pass
+
+    def refuse(event: object) -> None:
+        raise Refused
+
+    def run(scale: int) -> Callable[[], object]:
+        count = 2_000 * scale
+        read = b"data: x\n\n" * count
+
+        def go_on() -> None:
+            rewriter = backend.Rewriter(each=refuse)
+            data, refused = read, 0
+            while True:
+                try:
+                    rewriter.feed(data)
+                    break
+                except Refused:
+                    data, refused = b"", refused + 1
+            assert refused == count
+
+        return go_on
+
+    check(run, lambda scale: gather([b"data: x\n\n" * 2_000 * scale]))

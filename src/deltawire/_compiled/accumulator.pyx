@@ -78,7 +78,7 @@ cdef class FoldingReader(ChatReader):
         self._enter("add")
         try:
             if isinstance(self._error, LimitExceededError):
-                raise self._error
+                raise self._error.with_traceback(None)
             if not isinstance(chunk, ChatCompletionChunk):
                 raise TypeError(f"a ChatCompletionChunk is required, not {type(chunk).__name__}")
             if chunk.error:

@@ -455,5 +455,6 @@ cdef class StreamDecoder:
             error = self._error
             if not isinstance(error, LimitExceededError):
                 self._error = self._overflow
-            raise error
+            # Without the calls that raised it before: it would grow, and hold the read of each.
+            raise error.with_traceback(None)
         return 0

@@ -466,7 +466,7 @@ cdef class EventParser:
         if self._feeding:
             raise ConcurrentFeedError("feed() while another call is under way")
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)
         self._feeding = True
         events = []
         try:
@@ -513,5 +513,5 @@ cdef class EventParser:
         if self._feeding:
             raise ConcurrentFeedError("finish() while another call is under way")
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)
         return self._reader.finish()

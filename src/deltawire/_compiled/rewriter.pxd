@@ -47,6 +47,7 @@ cdef class Rewriter:
     cdef bint _after_cr         # an LF that comes next belongs to that CR
     cdef bint _owes_lf          # and goes on
     cdef object _blocks         # to be rewritten; None where there is no `each`
+    cdef Py_ssize_t _waiting    # bytes of them
     cdef object _overflow
     cdef str _family
     cdef bint _has_done         # streams of that family end with `[DONE]`

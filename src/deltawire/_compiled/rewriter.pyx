@@ -154,6 +154,7 @@ cdef class Rewriter:
         self._after_cr = False
         self._owes_lf = True
         self._blocks = None if self._each is None else deque()
+        self._waiting = 0
         self._overflow = None
         self._family = None
         self._has_done = self._done = False
@@ -184,7 +185,7 @@ cdef class Rewriter:
                     self._queue((<const char *>view.buf)[:view.len])
                     self._drain()
                 elif self._overflow is not None:
-                    raise self._overflow
+                    raise self._overflow.with_traceback(None)
                 elif self._at_start:
                     begun = self._begun((<const char *>view.buf)[:view.len])
                     self._rewrite(PyBytes_AS_STRING(begun), PyBytes_AS_STRING(begun) + PyBytes_GET_SIZE(begun))
@@ -462,7 +463,7 @@ cdef class Rewriter:
         if self._overflow is not None:
             return 0
         allowed = self._limits.max_event
-        waiting = sum(map(len, self._blocks)) + len(read) if self._blocks else 0
+        waiting = self._waiting + len(read) if self._blocks else 0
         if 0 < allowed < waiting:
             self._overflow = LimitExceededError(
                 f"{waiting} bytes waiting behind an exception, at most {allowed} allowed",
@@ -488,6 +489,7 @@ cdef class Rewriter:
                     append(&self._rest, b"\n", 1, _smallest)
                 else:
                     self._blocks.append(b"\n")
+                    self._waiting += 1
         while pos < end:
             stop = self._end_of_block(pos, end)
             append(&self._rest, pos, (end if stop is NULL else stop) - pos, _smallest)
@@ -495,6 +497,7 @@ cdef class Rewriter:
                 break
             self._check(without_blank_line(self._rest.memory, self._rest.memory + self._rest.length))
             self._blocks.append((<const char *>self._rest.memory)[:self._rest.length])
+            self._waiting += self._rest.length
             empty(&self._rest, _kept)
             pos = stop
         return self._check(self._rest.length)
@@ -505,6 +508,7 @@ cdef class Rewriter:
         cdef bytes rewritten
         while self._blocks:
             block = self._blocks.popleft()
+            self._waiting -= PyBytes_GET_SIZE(block)
             if block == b"\n" and not self._owes_lf:
                 block = b""
             rewritten = self._rewritten(block)
@@ -512,7 +516,7 @@ cdef class Rewriter:
             self._owes_lf = not block.endswith(b"\r") or rewritten.endswith(b"\r")
             append(&self._ready, PyBytes_AS_STRING(rewritten), PyBytes_GET_SIZE(rewritten), _smallest)
         if self._overflow is not None:
-            raise self._overflow
+            raise self._overflow.with_traceback(None)
         return 0
 
 

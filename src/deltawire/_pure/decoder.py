@@ -172,7 +172,8 @@ class StreamDecoder(Generic[T]):
         if (error := self._error) is not None:
             if not isinstance(error, LimitExceededError):
                 self._error = self._overflow
-            raise error
+            # Without the calls that raised it before: it would grow, and hold the read of each.
+            raise error.with_traceback(None)
 
     def _hold(self, read: bytes) -> None:
         self._bytes += len(read)

@@ -251,7 +251,7 @@ class EventParser:
         if self._feeding:
             raise ConcurrentFeedError("feed() while another call is under way")
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)
         self._feeding = True
         events: list[ServerSentEvent] = []
         reader = self._reader
@@ -284,7 +284,7 @@ class EventParser:
         if self._feeding:
             raise ConcurrentFeedError("finish() while another call is under way")
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)
         return self._reader.finish()
 
 

@@ -142,6 +142,7 @@ class Rewriter:
             raise ConcurrentFeedError("reset() while another call is under way")
         self._reader = BlockReader(self._limits)
         self._blocks: deque[bytes] = deque()  # to be rewritten; empty between calls but behind an exception
+        self._waiting = 0  # bytes of them
         self._ready = bytearray()  # rewritten; the same
         self._overflow: LimitExceededError | None = None
         self._family: Family | None = None
@@ -208,7 +209,7 @@ class Rewriter:
         """Queue the blocks that a read completes."""
         if self._overflow is not None:
             return
-        waiting = sum(map(len, self._blocks)) + len(read) if self._blocks else 0
+        waiting = self._waiting + len(read) if self._blocks else 0
         try:
             if 0 < self._limits.max_event < waiting:
                 allowed = self._limits.max_event
@@ -217,7 +218,9 @@ class Rewriter:
                     measured=waiting,
                     allowed=allowed,
                 )
-            self._blocks.extend(self._reader.read(read))
+            for block in self._reader.read(read):
+                self._blocks.append(block)
+                self._waiting += len(block)
         except LimitExceededError as error:
             self._overflow = error
 
@@ -225,6 +228,7 @@ class Rewriter:
         """Rewrite the blocks queued, and return what goes on."""
         while self._blocks:
             block = self._blocks.popleft()
+            self._waiting -= len(block)
             if block == b"\n" and not self._owes_lf:
                 block = b""
             rewritten = self._rewritten(block)
@@ -232,7 +236,7 @@ class Rewriter:
             self._owes_lf = not block.endswith(b"\r") or rewritten.endswith(b"\r")
             self._ready += rewritten
         if self._overflow is not None:
-            raise self._overflow
+            raise self._overflow.with_traceback(None)
         ready = bytes(self._ready)
         self._ready.clear()
         return ready
