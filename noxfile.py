@@ -18,6 +18,13 @@ def check(session: nox.Session, *packages: str) -> None:
     session.run("python", "-m", "pytest", "-m", "downstream", "tests/downstream", *session.posargs)
 
 
+def install(session: nox.Session, *packages: str, env: dict[str, str]) -> None:
+    """Install the project, not editable: the working tree keeps the extensions it has."""
+    for built in Path("build").glob("lib*"):
+        shutil.rmtree(built)  # all that is in there is packaged, modules that are gone by now too
+    session.install(*packages, env=env)
+
+
 @nox.session
 def downstream(session: nox.Session) -> None:
     """langchain-openai and pydantic-ai, on the newest openai."""
@@ -47,7 +54,7 @@ def fuzz(session: nox.Session) -> None:
         folder = str(session.run("python", "-c", "import atheris; print(atheris.path())", silent=True)).strip()
         build |= {"DELTAWIRE_BUILD_FUZZ": "1", "CC": "clang", "LDSHARED": "clang -shared"}
         run = {"LD_PRELOAD": f"{folder}/asan_with_fuzzer.so", "ASAN_OPTIONS": "detect_leaks=0"}
-    session.install("--force-reinstall", "--no-deps", ".", env=build)
+    install(session, "--force-reinstall", "--no-deps", ".", env=build)
     session.install(".[test]", env=build)
     session.run("python", "-m", "fuzz", *session.posargs, env=run)
 
@@ -55,9 +62,7 @@ def fuzz(session: nox.Session) -> None:
 @nox.session
 def sanitized(session: nox.Session) -> None:
     """The tests of the compiled twin under AddressSanitizer and UndefinedBehaviorSanitizer (Linux, gcc)."""
-    # Not editable: the working tree keeps the extensions it has.
-    switches = COMPILED | {"DELTAWIRE_BUILD_SANITIZE": "1"}
-    session.install(".[test]", "openai>=3", env=switches)
+    install(session, ".[test]", "openai>=3", env=COMPILED | {"DELTAWIRE_BUILD_SANITIZE": "1"})
     runtimes = [
         str(session.run("gcc", f"-print-file-name={name}", external=True, silent=True)).strip()
         for name in ("libasan.so", "libubsan.so")
@@ -104,7 +109,7 @@ def failures(session: nox.Session) -> None:
 @nox.session
 def valgrind(session: nox.Session) -> None:
     """Every piece of work of `leaks` a few times, under valgrind (Linux): bad reads and writes, unset values, leaks."""
-    session.install(".[test]", env=COMPILED | {"DELTAWIRE_BUILD_DEBUG": "1"})
+    install(session, ".[test]", env=COMPILED | {"DELTAWIRE_BUILD_DEBUG": "1"})
     session.run("python", "-m", "tests.stress.memcheck", env={"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"})
 
 
@@ -203,7 +208,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def mutation(session: nox.Session) -> None:
     """Change the pure twin bit by bit: tests are to notice 95 %. `-- "deltawire._pure.tap.*"` tries some again."""
-    session.install(".[test]", "openai>=3", "mutmut==3.8.1", env={"DELTAWIRE_BUILD_PURE": "1"})
+    install(session, ".[test]", "openai>=3", "mutmut==3.8.1", env={"DELTAWIRE_BUILD_PURE": "1"})
     # Always by name: then each test is first run by its own, and one that cannot be found is no kill.
     names = []
     if not any("deltawire" in each for each in session.posargs):

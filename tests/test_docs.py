@@ -3,6 +3,7 @@
 import re
 import runpy
 import shlex
+from collections import Counter
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -16,10 +17,10 @@ from deltawire.cli import program
 from deltawire.replay import sample
 
 from . import shown
-from .shown import INERT, ROOT, RUN, Unit, pages, rows, text_of, units
+from .shown import FENCE, INERT, ROOT, RUN, Unit, pages, rows, text_of, units
 
 MARKS = re.compile(r"^ *(?:```|~~~)(.*)$", re.MULTILINE)
-LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?")  # a file, or nothing for the page itself, and an anchor
 COMMAND = re.compile(r"^(?:    |\$ )(?:.*\| )?deltawire (\w+)([^|&#\n]*)", re.MULTILINE)
 COMMANDS = [(page, *found) for page in pages() for found in COMMAND.findall(text_of(page))]
 
@@ -76,8 +77,33 @@ def test_what_is_shown_of_inspect_runs(words: str) -> None:
 @pytest.mark.parametrize("page", pages())
 def test_what_is_linked_is_there(page: str) -> None:
     folder = (ROOT / page).parent
-    missing = [link for link in LINK.findall(text_of(page)) if not (folder / link).exists()]
+    missing = [link for link, _ in LINK.findall(text_of(page)) if not (folder / link).exists()]
     assert missing == []
+
+
+def anchors_of(page: str) -> set[str]:
+    """Return what a link can lead to within a page: its headings, as GitHub names them, and the API that is put in."""
+    text = FENCE.sub("", text_of(page))
+    headings = [re.sub(r"\[(.*?)\]\(.*?\)", r"\1", each) for each in re.findall(r"^#+ (.+)$", text, re.MULTILINE)]
+    slugs = [re.sub(r"[^\w\- ]", "", each.strip().lower()).replace(" ", "-") for each in headings]
+    again = {f"{slug}-{number}" for slug, count in Counter(slugs).items() for number in range(1, count)}
+    return {*slugs, *again, *re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", pages())
+def test_what_is_linked_within_a_page_is_there(page: str) -> None:
+    links = [(link or (ROOT / page).name, anchor) for link, anchor in LINK.findall(text_of(page)) if anchor]
+    targets = [((ROOT / page).parent / link, anchor) for link, anchor in links]
+    assert [
+        f"{path.name}#{anchor}"
+        for path, anchor in targets
+        if path.suffix == ".md" and anchor not in anchors_of(path.resolve().relative_to(ROOT).as_posix())
+    ] == []
+
+
+def test_a_heading_is_named_as_github_does() -> None:
+    assert {"how-it-is-so-fast", "figures"} <= anchors_of("README.md")
+    assert "deltawire.Limits" in anchors_of("docs/reference/readers.md")
 
 
 # --- what is listed
