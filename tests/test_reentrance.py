@@ -14,13 +14,7 @@ LIMITS = Limits(max_event=100)
 LARGE = b"data: " + b"x" * 200 + b"\n\n"
 ADDED = ChatCompletionChunk(error={"message": "slow"})
 LAST = {"Tap": ["close"], "CompletionAccumulator": ["finish", "add", "completion"]}
-# The accumulator begins with another decoder, and the call goes on with the one before.
-CALLS = [
-    (name, call)
-    for name in READERS
-    for call in ("feed", "reset", "__init__", *LAST.get(name, ["finish"]))
-    if (name, call) != ("CompletionAccumulator", "__init__")
-]
+CALLS = [(name, call) for name in READERS for call in ("feed", "reset", "__init__", *LAST.get(name, ["finish"]))]
 
 
 class Meddler:

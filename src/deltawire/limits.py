@@ -28,3 +28,14 @@ class Limits(msgspec.Struct, frozen=True, gc=False):
 
 
 DEFAULT_LIMITS = Limits()
+
+
+def checked_limits(limits: Limits) -> Limits:
+    """Return `limits`.
+
+    Raises:
+        TypeError: they are no `Limits`.
+    """
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits must be Limits, not {type(limits).__name__}")
+    return limits

@@ -130,30 +130,39 @@ cdef class CompletionAccumulator:
     cdef object __weakref__
     cdef FoldingReader _decoder
 
-    def __cinit__(self, *, limits=DEFAULT_LIMITS):
-        self._decoder = FoldingReader(limits=limits)
+    def __init__(self, *, limits=DEFAULT_LIMITS):
+        if self._decoder is None:
+            self._decoder = FoldingReader(limits=limits)
+        else:  # a call may be under way in it
+            self._decoder.__init__(limits=limits)
+
+    cdef FoldingReader _reader(self):
+        """Return what reads; made now where `__init__` was not called."""
+        if self._decoder is None:
+            self._decoder = FoldingReader()
+        return self._decoder
 
     def __reduce__(self):
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
 
     def reset(self):
         """Forget everything read, as if newly made."""
-        self._decoder.reset()
+        self._reader().reset()
 
     @property
     def error(self):
         """The fault at which `feed` stopped; the next `feed` or `finish` raises it."""
-        return self._decoder.error
+        return self._reader().error
 
     @property
     def done(self):
         """Whether `[DONE]` was read."""
-        return self._decoder.done
+        return self._reader().done
 
     @property
     def stats(self):
         """What was read so far by `feed`."""
-        return self._decoder.stats
+        return self._reader().stats
 
     def feed(self, data):
         """Fold in the chunks that `data` completes.
@@ -168,7 +177,7 @@ cdef class CompletionAccumulator:
             TypeError, BufferError: `data` is not bytes-like, or not contiguous.
             ConcurrentFeedError: another call is under way.
         """
-        self._decoder.feed(data)
+        self._reader().feed(data)
 
     def add(self, chunk):
         """Fold in a chunk that was decoded elsewhere; chunks and bytes may be mixed.
@@ -180,7 +189,7 @@ cdef class CompletionAccumulator:
             TypeError: it is no `ChatCompletionChunk`, or holds what JSON cannot.
             ConcurrentFeedError: another call is under way.
         """
-        self._decoder.add(chunk)
+        self._reader().add(chunk)
 
     def completion(self):
         """Return what has come so far, at any time: after an error and an early end too.
@@ -191,7 +200,7 @@ cdef class CompletionAccumulator:
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        return self._decoder.completion()
+        return self._reader().completion()
 
     def finish(self):
         """End the stream and say how it ended; a second call says the same.
@@ -204,4 +213,4 @@ cdef class CompletionAccumulator:
             LimitExceededError: as `feed` does.
             ConcurrentFeedError: another call is under way.
         """
-        return self._decoder.finish()
+        return self._reader().finish()

@@ -27,10 +27,11 @@ cdef class ChatReader(StreamDecoder):
     def __init__(self, type=ChatCompletionChunk, *, limits=DEFAULT_LIMITS):
         if not (isinstance(type, _Class) and issubclass(type, ChatCompletionChunk)):
             raise TypeError(f"a subclass of ChatCompletionChunk is required, not {type!r}")
+        choices_offset, error_offset = offset_of(type, "choices"), offset_of(type, "error")
         super().__init__(type, limits=limits)
         self._type = type
-        self._choices_offset = offset_of(type, "choices")
-        self._error_offset = offset_of(type, "error")
+        self._choices_offset = choices_offset
+        self._error_offset = error_offset
 
     def reset(self):
         """Forget everything read, as if newly made."""

@@ -24,7 +24,7 @@ import msgspec
 
 from ..coerce import error_body
 from ..errors import ChunkDecodeError, ConcurrentFeedError, DeltawireError, LimitExceededError, UpstreamError
-from ..limits import DEFAULT_LIMITS
+from ..limits import DEFAULT_LIMITS, checked_limits
 from ..records import DecoderStats, StreamEnd
 
 
@@ -107,17 +107,21 @@ cdef class StreamDecoder:
         return cls  # for annotations that run
 
     def __init__(self, type, *, limits=DEFAULT_LIMITS, done=b"[DONE]"):
-        self._enter("__init__")
-        self._reading = False
         decoder = type if isinstance(type, msgspec.json.Decoder) else msgspec.json.Decoder(type)
-        self._decoder = decoder
-        self._json = decoder.decode
-        self._borrows = not holds_raw(decoder.type)
-        self._window = Window()
-        self._limits = limits
         if not (done is None or isinstance(done, bytes)):
             raise TypeError(f"done must be bytes or None, not {done.__class__.__name__}")
-        self._sentinel = done.strip(b" \t\r\n") if done is not None else None
+        checked_limits(limits)
+        sentinel = bytes(done).strip(b" \t\r\n") if done is not None else None
+        borrows = not holds_raw(decoder.type)
+        window = Window()
+        self._enter("__init__")
+        self._reading = False
+        self._decoder = decoder
+        self._json = decoder.decode
+        self._borrows = borrows
+        self._window = window
+        self._limits = limits
+        self._sentinel = sentinel
         self._braced = done is not None and self._sentinel.startswith(b"{")
         self.reset()
 

@@ -17,7 +17,7 @@ from .scan cimport NO_LIMIT, append, empty, find, free
 from .structs cimport blank, offset_of, put
 
 from ..errors import ConcurrentFeedError, LimitExceededError
-from ..limits import DEFAULT_LIMITS
+from ..limits import DEFAULT_LIMITS, checked_limits
 from ..records import ServerSentEvent
 
 # Bytes a block first takes, and those it may keep between events. Small, for a server
@@ -418,9 +418,11 @@ cdef class EventParser:
     def __init__(self, *, last_event_id="", limits=DEFAULT_LIMITS):
         if not isinstance(last_event_id, str):
             raise TypeError(f"last_event_id must be a str, not {type(last_event_id).__name__}")
+        first_event_id = str(last_event_id)
+        checked_limits(limits)
         if self._feeding:
             raise ConcurrentFeedError("__init__() while another call is under way")
-        self._first_event_id = str(last_event_id)
+        self._first_event_id = first_event_id
         self._limits = limits
         self.reset()
 

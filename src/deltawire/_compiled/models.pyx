@@ -297,8 +297,9 @@ cdef class ModelDecoder(StreamDecoder):
     _tolerant = True
 
     def __init__(self, model, construct, *, limits=DEFAULT_LIMITS):
+        table = table_of(model)
         super().__init__(dict, limits=limits)
-        self._table = table_of(model)
+        self._table = table
         self._construct = construct
 
     cdef int _take_match(self, Stencil stencil, const char *data, Py_ssize_t length, list chunks) except -1:

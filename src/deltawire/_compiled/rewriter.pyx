@@ -21,7 +21,7 @@ from ..closing import encode_end
 from ..coerce import NotAChunk, loads
 from ..errors import ConcurrentFeedError, LimitExceededError
 from ..families import family_of, is_end
-from ..limits import DEFAULT_LIMITS
+from ..limits import DEFAULT_LIMITS, checked_limits
 from ..splicing import Lines, edits_of, encoded_model, joined
 from .stencil import check_same
 from .walking import members
@@ -118,11 +118,13 @@ cdef class Rewriter:
         self._limits = DEFAULT_LIMITS
 
     def __init__(self, *, model=None, usage="keep", each=None, tap=None, limits=DEFAULT_LIMITS):
-        if self._feeding:
-            raise ConcurrentFeedError("__init__() while another call is under way")
         if usage not in ("keep", "drop"):
             raise ValueError(f"usage {usage!r}, 'keep' or 'drop' expected")
-        self._model = encoded_model(model)
+        seen_model = encoded_model(model)
+        checked_limits(limits)
+        if self._feeding:
+            raise ConcurrentFeedError("__init__() while another call is under way")
+        self._model = seen_model
         self._drops_usage = usage == "drop"
         self._each = each
         self._tap = tap

@@ -22,7 +22,7 @@ import msgspec
 from ..coerce import NotAChunk, error_body, loads
 from ..errors import ConcurrentFeedError, LimitExceededError
 from ..families import checked, family_of, merged, payload_of, said_by
-from ..limits import DEFAULT_LIMITS
+from ..limits import DEFAULT_LIMITS, checked_limits
 from ..report import StreamReport
 from ..sniffing import HEAD, is_begun, is_binary
 from .stencil import check_same
@@ -124,17 +124,23 @@ cdef class Tap:
         self._limits = DEFAULT_LIMITS
 
     def __init__(self, *, family="auto", started_at=None, text=False, gap_bounds=(), limits=DEFAULT_LIMITS):
-        if self._feeding:
-            raise ConcurrentFeedError("__init__() while another call is under way")
-        self._family = checked(family)
-        self._knows_family = self._family is not None
-        self._wants_text = text
-        self._limits = limits
+        cdef bint wants_text
+        asked_family = checked(family)
+        wants_text = text
         bounds = []
         for bound in gap_bounds:
             bounds.append(instant(bound))
-        self._gaps = Histogram(tuple(bounds)) if bounds else None
-        self.reset(started_at)
+        gaps = Histogram(tuple(bounds)) if bounds else None
+        start = None if started_at is None else instant(started_at)
+        checked_limits(limits)
+        if self._feeding:
+            raise ConcurrentFeedError("__init__() while another call is under way")
+        self._family = asked_family
+        self._knows_family = asked_family is not None
+        self._wants_text = wants_text
+        self._gaps = gaps
+        self._limits = limits
+        self.reset(start)
 
     def __reduce__(self):
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")

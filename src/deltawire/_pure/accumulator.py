@@ -82,8 +82,13 @@ class CompletionAccumulator:
     Source: OpenAI API reference, "The chat completion object".
     """
 
+    _decoder: _FoldingReader
+
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._decoder = _FoldingReader(limits=limits)
+        if hasattr(self, "_decoder"):  # a call may be under way in it
+            self._decoder.__init__(limits=limits)  # type: ignore[misc]
+        else:
+            self._decoder = _FoldingReader(limits=limits)
 
     def __reduce__(self) -> Never:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")

@@ -32,8 +32,8 @@ class ChatReader(StreamDecoder[T]):
     def __init__(self, type: type[Any] = ChatCompletionChunk, *, limits: Limits = DEFAULT_LIMITS) -> None:
         if not (isinstance(type, _Class) and issubclass(type, ChatCompletionChunk)):
             raise TypeError(f"a subclass of ChatCompletionChunk is required, not {type!r}")
-        self._type: Any = type
         super().__init__(type, limits=limits)
+        self._type: Any = type
 
     def _take_value(self, value: Any, data: bytes, chunks: list[T]) -> None:
         if value.error:

@@ -14,7 +14,7 @@ import msgspec
 
 from ..coerce import error_body
 from ..errors import ChunkDecodeError, ConcurrentFeedError, DeltawireError, LimitExceededError, UpstreamError
-from ..limits import DEFAULT_LIMITS, Limits
+from ..limits import DEFAULT_LIMITS, Limits, checked_limits
 from ..records import DecoderStats, StreamEnd
 from .events import Block, EventReader, contiguous
 
@@ -53,13 +53,15 @@ class StreamDecoder(Generic[T]):
     @overload
     def __init__(self, type: Any, *, limits: Limits = DEFAULT_LIMITS, done: bytes | None = b"[DONE]") -> None: ...
     def __init__(self, type: Any, *, limits: Limits = DEFAULT_LIMITS, done: bytes | None = b"[DONE]") -> None:
-        self._enter("__init__")
-        self._reading = False
-        self._decoder = type if isinstance(type, msgspec.json.Decoder) else msgspec.json.Decoder(type)
-        self._limits = limits
+        decoder = type if isinstance(type, msgspec.json.Decoder) else msgspec.json.Decoder(type)
         if not (done is None or isinstance(done, bytes)):
             raise TypeError(f"done must be bytes or None, not {done.__class__.__name__}")
-        self._sentinel = done.strip(WHITE_SPACE) if done is not None else None
+        checked_limits(limits)
+        self._enter("__init__")
+        self._reading = False
+        self._decoder = decoder
+        self._limits = limits
+        self._sentinel = bytes(done).strip(WHITE_SPACE) if done is not None else None
         self.reset()
 
     def __reduce__(self) -> Never:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Never, final
 
 from ..errors import ConcurrentFeedError, LimitExceededError
-from ..limits import DEFAULT_LIMITS, Limits
+from ..limits import DEFAULT_LIMITS, Limits, checked_limits
 from ..records import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -201,9 +201,11 @@ class EventParser:
     def __init__(self, *, last_event_id: str = "", limits: Limits = DEFAULT_LIMITS) -> None:
         if not isinstance(last_event_id, str):
             raise TypeError(f"last_event_id must be a str, not {type(last_event_id).__name__}")
+        first_event_id = str(last_event_id)
+        checked_limits(limits)
         if self._feeding:
             raise ConcurrentFeedError("__init__() while another call is under way")
-        self._first_event_id = str(last_event_id)
+        self._first_event_id = first_event_id
         self._limits = limits
         self.reset()
 

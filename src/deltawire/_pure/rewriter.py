@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Never, final
 from ..closing import encode_end
 from ..errors import ConcurrentFeedError, LimitExceededError
 from ..families import family_of, is_end, object_of
-from ..limits import DEFAULT_LIMITS, Limits
+from ..limits import DEFAULT_LIMITS, Limits, checked_limits
 from ..report import Family
 from ..splicing import Lines, RawEvent, edits_of, encoded_model, joined
 from .events import BOM, contiguous
@@ -118,11 +118,13 @@ class Rewriter:
         tap: Tap | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        if self._feeding:
-            raise ConcurrentFeedError("__init__() while another call is under way")
         if usage not in ("keep", "drop"):
             raise ValueError(f"usage {usage!r}, 'keep' or 'drop' expected")
-        self._model = encoded_model(model)
+        seen_model = encoded_model(model)
+        checked_limits(limits)
+        if self._feeding:
+            raise ConcurrentFeedError("__init__() while another call is under way")
+        self._model = seen_model
         self._drops_usage = usage == "drop"
         self._each = each
         self._tap = tap

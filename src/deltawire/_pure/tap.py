@@ -12,7 +12,7 @@ from ..chunks import Usage
 from ..coerce import NotAChunk, error_body
 from ..errors import ConcurrentFeedError, LimitExceededError
 from ..families import WHITE_SPACE, Said, checked, family_of, merged, payload_of, said_by
-from ..limits import DEFAULT_LIMITS, Limits
+from ..limits import DEFAULT_LIMITS, Limits, checked_limits
 from ..report import Status, StreamReport
 from ..sniffing import HEAD, is_begun, is_binary
 from .events import EventReader, contiguous
@@ -65,15 +65,20 @@ class Tap:
         gap_bounds: Sequence[int] = (),
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
+        asked_family = checked(family)
+        wants_text = bool(text)
+        bounds = tuple(map(_instant, gap_bounds))
+        if list(bounds) != sorted(bounds):
+            raise ValueError(f"gap_bounds {bounds}, in ascending order expected")
+        start = None if started_at is None else _instant(started_at)
+        checked_limits(limits)
         if self._feeding:
             raise ConcurrentFeedError("__init__() while another call is under way")
-        self._asked_family = checked(family)
-        self._wants_text = text
-        self._gap_bounds = tuple(map(_instant, gap_bounds))
-        if list(self._gap_bounds) != sorted(self._gap_bounds):
-            raise ValueError(f"gap_bounds {self._gap_bounds}, in ascending order expected")
+        self._asked_family = asked_family
+        self._wants_text = wants_text
+        self._gap_bounds = bounds
         self._limits = limits
-        self.reset(started_at)
+        self.reset(start)
 
     def __reduce__(self) -> Never:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")

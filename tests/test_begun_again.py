@@ -1,0 +1,119 @@
+"""`__init__` of an object that is in use, on both twins: it begins anew, or is refused and changes nothing."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from deltawire import ChatCompletionChunk, ConcurrentFeedError, LimitExceededError, Limits, encode_event
+
+from .conftest import READERS
+
+STREAM = b"".join(
+    encode_event({"model": "m", "choices": [{"index": 0, "delta": {"content": text}}]}) for text in ("hi", "ho")
+)
+OTHER: Any = Limits(max_event=10, max_message=1)
+
+
+class Faulty:
+    """Something that is neither true nor false."""
+
+    def __bool__(self) -> bool:
+        raise ZeroDivisionError("neither")
+
+
+class Chunk(ChatCompletionChunk):
+    """A class that another decoder is asked for."""
+
+
+MAKERS: dict[str, Callable[[SimpleNamespace], Any]] = {
+    "EventParser": lambda twin: twin.EventParser(last_event_id="7"),
+    "StreamDecoder": lambda twin: twin.StreamDecoder(dict),
+    "ChunkDecoder": lambda twin: twin.ChunkDecoder(),
+    "TextDecoder": lambda twin: twin.TextDecoder(),
+    "CompletionAccumulator": lambda twin: twin.CompletionAccumulator(),
+    "Tap": lambda twin: twin.Tap(started_at=0, text=True, gap_bounds=(1, 2)),
+    "Rewriter": lambda twin: twin.Rewriter(model="house", usage="drop"),
+}
+# Arguments of which the last is refused, and with what.
+REFUSED: list[tuple[str, list[Any], dict[str, Any], str]] = [
+    *((name, [int] if name == "StreamDecoder" else [], {"limits": 5}, "must be Limits, not int") for name in MAKERS),
+    ("EventParser", [], {"limits": OTHER, "last_event_id": 5}, "must be a str, not int"),
+    ("StreamDecoder", [int], {"limits": OTHER, "done": "[DONE]"}, "must be bytes or None, not str"),
+    ("StreamDecoder", [object()], {"limits": OTHER, "done": b"x"}, ""),
+    ("ChunkDecoder", [int], {"limits": OTHER}, "a subclass of ChatCompletionChunk is required"),
+    ("ChunkDecoder", [Chunk], {"limits": 5}, "must be Limits, not int"),
+    ("Tap", [], {"family": "chat", "limits": OTHER, "gap_bounds": (5, 1)}, "in ascending order expected"),
+    ("Tap", [], {"family": "chat", "limits": OTHER, "gap_bounds": (2**62,)}, "expected"),
+    ("Tap", [], {"gap_bounds": (5,), "limits": OTHER, "family": "other"}, "other"),
+    ("Tap", [], {"gap_bounds": (5,), "limits": OTHER, "started_at": 2**62}, "expected"),
+    ("Tap", [], {"gap_bounds": (5,), "limits": OTHER, "text": Faulty()}, "neither"),
+    ("Tap", [], {"gap_bounds": (5,), "family": "responses", "limits": 5}, "must be Limits, not int"),
+    ("Rewriter", [], {"limits": OTHER, "each": repr, "usage": "other"}, "'keep' or 'drop' expected"),
+    ("Rewriter", [], {"limits": OTHER, "each": repr, "model": ""}, "at least 1 expected"),
+    ("Rewriter", [], {"model": "mine", "each": repr, "limits": 5}, "must be Limits, not int"),
+]
+
+
+def end_of(reader: Any) -> list[Any]:
+    """Feed the rest of the stream, and return all that comes of it, and at the end."""
+    if hasattr(reader, "close"):
+        return [reader.feed(STREAM[30:], 10), repr(reader.close(20))]
+    return [reader.feed(STREAM[30:]), repr(reader.finish()), reader.completion() if hasattr(reader, "add") else None]
+
+
+def begun(backend: SimpleNamespace, name: str) -> Any:
+    reader = MAKERS[name](backend)
+    reader.feed(STREAM[:30], *([5] if name == "Tap" else []))
+    return reader
+
+
+@pytest.mark.parametrize(("name", "arguments", "named", "message"), REFUSED)
+def test_a_refused_init_leaves_the_reader_as_it_was(
+    backend, name: str, arguments: list[Any], named: dict[str, Any], message: str
+) -> None:
+    reader = begun(backend, name)
+    with pytest.raises((TypeError, ValueError, ArithmeticError)) as refusal:
+        reader.__init__(*arguments, **named)
+    assert message in str(refusal.value)
+    assert end_of(reader) == end_of(begun(backend, name))
+    reader.reset(*([0] if name == "Tap" else []))
+    assert end_of(reader) == end_of(MAKERS[name](backend))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_limits_of_another_type_are_refused(backend, name: str) -> None:
+    arguments = [int] if name == "StreamDecoder" else []
+    for limits in (5, None, object()):
+        with pytest.raises(TypeError, match=f"^limits must be Limits, not {type(limits).__name__}$"):
+            getattr(backend, name)(*arguments, limits=limits)
+
+
+def test_init_of_an_accumulator_in_use_begins_anew_with_its_limits(backend) -> None:
+    accumulator = begun(backend, "CompletionAccumulator")
+    accumulator.__init__(limits=Limits(max_message=10))
+    accumulator.feed(STREAM[: len(STREAM) // 2])
+    assert accumulator.stats.events == 1
+    assert accumulator.completion().choices[0].message.content == "hi"
+    accumulator.feed(encode_event({"choices": [{"index": 0, "delta": {"content": "x" * 20}}]}))
+    assert isinstance(accumulator.error, LimitExceededError)
+    accumulator.__init__()
+    assert accumulator.error is None
+    assert accumulator.completion().choices == []
+
+
+def test_an_init_refused_within_a_call_does_not_change_the_type(backend) -> None:
+    refusals = []
+
+    class Meddling(ChatCompletionChunk):
+        def __post_init__(self) -> None:
+            with pytest.raises(ConcurrentFeedError) as refusal:
+                decoder.__init__(Chunk)
+            refusals.append(str(refusal.value))
+
+    decoder = backend.ChunkDecoder(Meddling)
+    chunks = decoder.feed(STREAM + encode_event({"model": 5}))
+    assert [type(chunk) for chunk in chunks] == [Meddling] * 3
+    assert decoder.stats.coerced == 1
+    assert set(refusals) == {"__init__() while another call is under way"}
