@@ -42,18 +42,26 @@ def check(run: Callable[[int], Callable[[], object]], floor: Callable[[int], Cal
     Fresh memory costs more by the byte the more is taken: where merely gathering the reads, and
     splitting them to lines, grows by more than the four times, so may what is measured, to half of a square.
     """
-    small, large = run(1), run(4)
     for attempt in range(8):
-        ratio, allowed = best(large, attempt) / best(small, attempt), 5.0
+        ratio, allowed = growth(run, attempt), 5.0
         if ratio > allowed:
-            allowed = min(8, 5 * max(1, best(floor(4), attempt) / best(floor(1), attempt) / 4))
+            allowed = min(8, allowed * max(1, growth(floor, attempt) / 4))
         if ratio <= allowed:
             return
     pytest.fail(f"4 times the input costs {ratio:.1f} times the time, {allowed:.1f} allowed")
 
 
-def best(run: Callable[[], object], attempt: int) -> float:
-    return min(seconds(run) for _ in range(3 + attempt))
+def growth(run: Callable[[int], Callable[[], object]], attempt: int) -> float:
+    """Return how many times as long 4 times the input takes.
+
+    It is compared with the input four times in a row: what else the machine does meets both alike.
+    """
+    small, large = run(1), run(4)
+    four, one = [], []
+    for _ in range(3 + attempt):
+        four.append(sum(seconds(small) for _ in range(4)))
+        one.append(seconds(large))
+    return 4 * min(one) / min(four)
 
 
 def gather(reads: list[bytes]) -> Callable[[], object]:
