@@ -7,9 +7,9 @@ import pytest
 
 from .distributions import MODULES, ROOT, VERSION, check_wheel
 
-SOURCES = [path for path in (ROOT / "src" / "deltawire").rglob("*") if path.suffix in (".py", ".typed")]
+SOURCES = sorted(path for path in (ROOT / "src" / "deltawire").rglob("*") if path.suffix in (".py", ".typed"))
 FILES = [path.relative_to(ROOT / "src").as_posix() for path in SOURCES]
-EXTENSIONS = [f"deltawire/_compiled/{name}.cpython-313-darwin.so" for name in MODULES]
+EXTENSIONS = [f"deltawire/_compiled/{name}.cpython-313-darwin.so" for name in sorted(MODULES)]
 ABOUT = f"deltawire-{VERSION}.dist-info"
 
 
