@@ -6,12 +6,13 @@ import pytest
 
 from .test_scaling import check, gather, sliced
 
+# All are small, so that libc gives the memory of none of them back, and takes it anew, at each run.
 FRAMED: dict[str, Callable[[int], list[bytes]]] = {
     "CR only": lambda scale: [b"data: x\r\r" * 10_000 * scale],
-    "CR only, one line": lambda scale: sliced(b"data: " + b"x" * 50_000 * scale + b"\r\r", 64),
+    "CR only, one line": lambda scale: sliced(b"data: " + b"x" * 20_000 * scale + b"\r\r", 64),
     "reads of one byte": lambda scale: sliced(b"data: " + b"x" * 5_000 * scale + b"\n\n", 1),
-    "one line": lambda scale: sliced(b"data: " + b"x" * 50_000 * scale + b"\n\n", 64),
-    "one comment": lambda scale: sliced(b":" + b"x" * 50_000 * scale + b"\n", 64),
+    "one line": lambda scale: sliced(b"data: " + b"x" * 20_000 * scale + b"\n\n", 64),
+    "one comment": lambda scale: sliced(b":" + b"x" * 20_000 * scale + b"\n", 64),
     "many data lines": lambda scale: sliced(b"data: x\n" * 5_000 * scale + b"\n", 64),
     "many data lines, one read": lambda scale: [b"data: x\n" * 5_000 * scale + b"\n"],
     "many tiny events": lambda scale: [b"data:\n\n" * 4_000 * scale],
@@ -23,7 +24,7 @@ WALKED: dict[str, Callable[[int], list[bytes]]] = {
     "many models": lambda scale: [b'data: {"choices":[]' + b',"model":"m"' * 1_000 * scale + b"}\n\n"],
     "many usages": lambda scale: [b'data: {"choices":[1]' + b',"usage":null' * 1_000 * scale + b"}\n\n"],
     "a data line for each member": lambda scale: [
-        b'data: {"choices":[1]\n' + b'data: ,"model":"m","usage":1\n' * 1_000 * scale + b"data: }\n\n"
+        b'data: {"choices":[1]\n' + b'data: ,"model":"m","usage":1\n' * 300 * scale + b"data: }\n\n"
     ],
     "nested deep": lambda scale: [b'data: {"a":[[[[[[[[' + b'"{",' * 2_000 * scale + b'0]]]]]]]],"model":"m"}\n\n'],
     "a long string": lambda scale: [b'data: {"model":"m","a":"' + b'\\"{' * 10_000 * scale + b'"}\n\n'],
