@@ -27,7 +27,7 @@ WALKED: dict[str, Callable[[int], list[bytes]]] = {
         b'data: {"choices":[1]\n' + b'data: ,"model":"m","usage":1\n' * 300 * scale + b"data: }\n\n"
     ],
     "nested deep": lambda scale: [b'data: {"a":[[[[[[[[' + b'"{",' * 2_000 * scale + b'0]]]]]]]],"model":"m"}\n\n'],
-    "a long string": lambda scale: [b'data: {"model":"m","a":"' + b'\\"{' * 10_000 * scale + b'"}\n\n'],
+    "a long string": lambda scale: [b'data: {"model":"m","a":"' + b'\\"{' * 5_000 * scale + b'"}\n\n'],
     "many choices": lambda scale: [
         b'data: {"model":"m","choices":[' + b",".join(b'{"index":%d}' % at for at in range(1_000 * scale)) + b"]}\n\n"
     ],
