@@ -23,7 +23,7 @@ from deltawire import (
 )
 
 from .chat_json import said, stream
-from .conftest import PURE_ONLY, TWINS, twin
+from .conftest import TWINS, twin
 from .stress.models import CHUNK, construct
 
 HI = stream(said({"content": "hi"}), done="")
@@ -261,21 +261,6 @@ def test_a_raw_anywhere_in_a_type_is_its_own_memory(backend: SimpleNamespace, ki
 
 def short(*_: object) -> Any:
     raise MemoryError
-
-
-@pytest.mark.skipif(PURE_ONLY, reason="stencils are the compiled twin's")
-@pytest.mark.parametrize("where", ["msgspec.inspect.type_info", "deltawire._compiled.building.type_info"])
-def test_memory_that_is_short_once_leaves_stencils_on(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    class Fresh(msgspec.Struct):
-        text: str
-
-    with monkeypatch.context() as patched:
-        patched.setattr(where, short)
-        with pytest.raises(MemoryError):
-            twin("compiled").StreamDecoder(Fresh)
-    decoder = twin("compiled").StreamDecoder(Fresh)
-    decoder.feed(b"".join(b'data: {"text":"%d"}\n\n' % number for number in range(20)))
-    assert decoder.stats.hits > 10
 
 
 def test_a_model_that_there_is_no_memory_for_is_no_fault_of_the_stream(backend: SimpleNamespace) -> None:

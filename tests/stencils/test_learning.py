@@ -162,3 +162,21 @@ def test_nine_in_ten_chunks_of_long_recorded_streams_hit() -> None:
             hits += decoder.stats.hits
             chunks += decoder.stats.chunks
     assert hits >= 0.9 * chunks
+
+
+def short(*_: object) -> Any:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("where", ["msgspec.inspect.type_info", "deltawire._compiled.building.type_info"])
+def test_memory_that_is_short_once_leaves_stencils_on(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    class Fresh(msgspec.Struct):
+        text: str
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, short)
+        with pytest.raises(MemoryError):
+            twin("compiled").StreamDecoder(Fresh)
+    decoder = twin("compiled").StreamDecoder(Fresh)
+    decoder.feed(b"".join(b'data: {"text":"%d"}\n\n' % number for number in range(20)))
+    assert decoder.stats.hits > 10
