@@ -51,14 +51,14 @@ class _FoldingReader(ChatReader[Never]):
                 self._error = error
                 raise
         finally:
-            self._reading = False
+            self._busy = False
 
     def completion(self) -> ChatCompletion:
         self._enter("completion")
         try:
             json = self._folding.json()
         finally:
-            self._reading = False
+            self._busy = False
         try:
             return _decode(json)
         except msgspec.ValidationError:  # a chunk that was added had a member of another kind

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import msgspec
 
 from ..coerce import error_body
-from ..errors import ChunkDecodeError, ConcurrentFeedError, DeltawireError, LimitExceededError, UpstreamError
+from ..errors import ChunkDecodeError, DeltawireError, LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS, Limits, checked_limits
 from ..records import DecoderStats, StreamEnd
-from .events import Block, EventReader, contiguous
+from .events import Block, EventReader, Exclusive, contiguous
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -27,7 +27,7 @@ T = TypeVar("T")
 WHITE_SPACE = b" \t\r\n"
 
 
-class StreamDecoder(Generic[T]):
+class StreamDecoder(Exclusive, Generic[T]):
     """Decodes the data of each event of a stream as a `type`.
 
     Args:
@@ -41,7 +41,6 @@ class StreamDecoder(Generic[T]):
         TypeError: msgspec cannot decode to `type`, or `done` is neither bytes nor None.
     """
 
-    _reading = False  # a call is under way
     _tolerant = False  # errors come in the stream, in each of their shapes, and events without data are skipped
 
     @overload
@@ -57,15 +56,11 @@ class StreamDecoder(Generic[T]):
         if not (done is None or isinstance(done, bytes)):
             raise TypeError(f"done must be bytes or None, not {done.__class__.__name__}")
         checked_limits(limits)
-        self._enter("__init__")
-        self._reading = False
+        self._check_idle("__init__")
         self._decoder = decoder
         self._limits = limits
         self._sentinel = bytes(done).strip(WHITE_SPACE) if done is not None else None
         self.reset()
-
-    def __reduce__(self) -> Never:
-        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
 
     def reset(self) -> None:
         """Forget everything read, as if newly made.
@@ -73,8 +68,7 @@ class StreamDecoder(Generic[T]):
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        self._enter("reset")
-        self._reading = False
+        self._check_idle("reset")
         self._reader = EventReader(self._limits, error_lines=self._tolerant)
         # Reads that a fault has stopped, and the bytes they had: their rest comes first.
         self._held: deque[tuple[Iterator[Block], int]] = deque()
@@ -133,7 +127,7 @@ class StreamDecoder(Generic[T]):
                 self._wait(len(read))
             return chunks
         finally:
-            self._reading = False
+            self._busy = False
 
     def finish(self) -> StreamEnd:
         """End the stream and say how it ended; a second call says the same.
@@ -163,12 +157,7 @@ class StreamDecoder(Generic[T]):
             self._end.chunks = chunks
             return self._end
         finally:
-            self._reading = False
-
-    def _enter(self, name: str) -> None:
-        if self._reading:
-            raise ConcurrentFeedError(f"{name}() while another call is under way")
-        self._reading = True
+            self._busy = False
 
     def _raise_error(self) -> None:
         if (error := self._error) is not None:

@@ -183,8 +183,25 @@ class EventReader:
         return discarded
 
 
+class Exclusive:
+    """Serves one call at a time, and is not pickled: it may be in the middle of a stream."""
+
+    _busy = False  # a call is under way
+
+    def __reduce__(self) -> Never:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+
+    def _check_idle(self, call: str) -> None:
+        if self._busy:
+            raise ConcurrentFeedError(f"{call}() while another call is under way")
+
+    def _enter(self, call: str) -> None:
+        self._check_idle(call)
+        self._busy = True
+
+
 @final
-class EventParser:
+class EventParser(Exclusive):
     """Reads an event stream, cut into reads anywhere.
 
     Sans-I/O: bytes go in, events come out. Parsers share no state.
@@ -196,21 +213,15 @@ class EventParser:
     Source: WHATWG HTML, 9.2.6 "Interpreting an event stream".
     """
 
-    _feeding = False  # a call is under way
-
     def __init__(self, *, last_event_id: str = "", limits: Limits = DEFAULT_LIMITS) -> None:
         if not isinstance(last_event_id, str):
             raise TypeError(f"last_event_id must be a str, not {type(last_event_id).__name__}")
         first_event_id = str(last_event_id)
         checked_limits(limits)
-        if self._feeding:
-            raise ConcurrentFeedError("__init__() while another call is under way")
+        self._check_idle("__init__")
         self._first_event_id = first_event_id
         self._limits = limits
         self.reset()
-
-    def __reduce__(self) -> Never:
-        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
 
     def reset(self) -> None:
         """Forget everything read, as if newly made.
@@ -218,8 +229,7 @@ class EventParser:
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        if self._feeding:
-            raise ConcurrentFeedError("reset() while another call is under way")
+        self._check_idle("reset")
         self._reader = EventReader(self._limits, self._first_event_id)
         self._error: LimitExceededError | None = None
 
@@ -250,11 +260,10 @@ class EventParser:
             TypeError, BufferError: `data` is not bytes-like, or not contiguous.
             ConcurrentFeedError: another call is under way.
         """
-        if self._feeding:
-            raise ConcurrentFeedError("feed() while another call is under way")
+        self._check_idle("feed")
         if self._error is not None:
             raise self._error.with_traceback(None)
-        self._feeding = True
+        self._busy = True
         events: list[ServerSentEvent] = []
         reader = self._reader
         try:
@@ -270,7 +279,7 @@ class EventParser:
         except LimitExceededError as error:
             self._error = error
         finally:
-            self._feeding = False
+            self._busy = False
         return events
 
     def finish(self) -> int:
@@ -283,8 +292,7 @@ class EventParser:
             LimitExceededError: as `feed` does.
             ConcurrentFeedError: another call is under way.
         """
-        if self._feeding:
-            raise ConcurrentFeedError("finish() while another call is under way")
+        self._check_idle("finish")
         if self._error is not None:
             raise self._error.with_traceback(None)
         return self._reader.finish()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, Never, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 from ..closing import encode_end
-from ..errors import ConcurrentFeedError, LimitExceededError
+from ..errors import LimitExceededError
 from ..families import family_of, is_end, object_of
 from ..limits import DEFAULT_LIMITS, Limits, checked_limits
 from ..report import Family
 from ..splicing import Lines, RawEvent, edits_of, encoded_model, joined
-from .events import BOM, contiguous
+from .events import BOM, Exclusive, contiguous
 from .tap import Tap
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class BlockReader:
 
 
 @final
-class Rewriter:
+class Rewriter(Exclusive):
     """Rewrites a stream on its way to a client, event by event.
 
     Sans-I/O: a read goes in, and what may go on comes out: whole events, those that are
@@ -107,8 +107,6 @@ class Rewriter:
     Source: OpenAI API reference, "The chat completion chunk object".
     """
 
-    _feeding = False  # a call is under way
-
     def __init__(
         self,
         *,
@@ -122,8 +120,7 @@ class Rewriter:
             raise ValueError(f"usage {usage!r}, 'keep' or 'drop' expected")
         seen_model = encoded_model(model)
         checked_limits(limits)
-        if self._feeding:
-            raise ConcurrentFeedError("__init__() while another call is under way")
+        self._check_idle("__init__")
         self._model = seen_model
         self._drops_usage = usage == "drop"
         self._each = each
@@ -131,17 +128,13 @@ class Rewriter:
         self._limits = limits
         self.reset()
 
-    def __reduce__(self) -> Never:
-        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
-
     def reset(self) -> None:
         """Forget the stream, as if newly made; the tap is left alone.
 
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        if self._feeding:
-            raise ConcurrentFeedError("reset() while another call is under way")
+        self._check_idle("reset")
         self._reader = BlockReader(self._limits)
         self._blocks: deque[bytes] = deque()  # to be rewritten; empty between calls but behind an exception
         self._waiting = 0  # bytes of them
@@ -173,7 +166,7 @@ class Rewriter:
             self._take(read)
             return self._drained()
         finally:
-            self._feeding = False
+            self._busy = False
 
     def finish(self, error: Any = None) -> bytes:
         """End the stream, and return what is held of it, as it came; a later `feed` begins a new one.
@@ -198,14 +191,9 @@ class Rewriter:
                     family = self._tap.report.family
                 rest = bytes(self._ready) + (b"" if self._done else encode_end(error, family))
         finally:
-            self._feeding = False
+            self._busy = False
         self.reset()
         return rest
-
-    def _enter(self, name: str) -> None:
-        if self._feeding:
-            raise ConcurrentFeedError(f"{name}() while another call is under way")
-        self._feeding = True
 
     def _take(self, read: bytes) -> None:
         """Queue the blocks that a read completes."""

@@ -6,16 +6,16 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from operator import index
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, Literal, Never, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 from ..chunks import Usage
 from ..coerce import NotAChunk, error_body
-from ..errors import ConcurrentFeedError, LimitExceededError
+from ..errors import LimitExceededError
 from ..families import WHITE_SPACE, Said, checked, family_of, merged, payload_of, said_by
 from ..limits import DEFAULT_LIMITS, Limits, checked_limits
 from ..report import Status, StreamReport
 from ..sniffing import HEAD, is_begun, is_binary
-from .events import EventReader, contiguous
+from .events import EventReader, Exclusive, contiguous
 from .folding import Held, Text
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _instant(value: int) -> int:
 
 
 @final
-class Tap:
+class Tap(Exclusive):
     """Observes a stream that is sent on as it comes.
 
     Sans-I/O: one call for each read, and one report at the end. It never alters a byte,
@@ -54,8 +54,6 @@ class Tap:
     Source: OpenAI API reference, "Streaming"; Anthropic API reference, "Streaming Messages".
     """
 
-    _feeding = False  # a call is under way
-
     def __init__(
         self,
         *,
@@ -72,16 +70,12 @@ class Tap:
             raise ValueError(f"gap_bounds {bounds}, in ascending order expected")
         start = None if started_at is None else _instant(started_at)
         checked_limits(limits)
-        if self._feeding:
-            raise ConcurrentFeedError("__init__() while another call is under way")
+        self._check_idle("__init__")
         self._asked_family = asked_family
         self._wants_text = wants_text
         self._gap_bounds = bounds
         self._limits = limits
         self.reset(start)
-
-    def __reduce__(self) -> Never:
-        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
 
     def reset(self, started_at: int | None = None) -> None:
         """Forget everything seen, as if newly made.
@@ -92,8 +86,7 @@ class Tap:
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        if self._feeding:
-            raise ConcurrentFeedError("reset() while another call is under way")
+        self._check_idle("reset")
         self._started_at = monotonic_ns() if started_at is None else _instant(started_at)
         self._reader = EventReader(self._limits, error_lines=True)
         self._head = b""  # the first bytes, until they have told
@@ -188,7 +181,7 @@ class Tap:
             self._observe(read)
             return self._events - before
         finally:
-            self._feeding = False
+            self._busy = False
 
     def close(self, at: int | None = None) -> StreamReport:
         """End the stream and return the report; again, the same. For a `finally`.
@@ -209,12 +202,7 @@ class Tap:
                     self._end()
             return self.report
         finally:
-            self._feeding = False
-
-    def _enter(self, name: str) -> None:
-        if self._feeding:
-            raise ConcurrentFeedError(f"{name}() while another call is under way")
-        self._feeding = True
+            self._busy = False
 
     # --- what follows raises LimitExceededError only inside `_observe` and `_end` -------
 
