@@ -74,7 +74,8 @@ def use(path: Path, backend: str) -> None:
         scripts = Path(empty, "Scripts" if sys.platform == "win32" else "bin")
         run([scripts / "python", "-m", "pip", "install", "--quiet", path], empty)
         run([scripts / "python", "-I", "-c", USE.format(version=VERSION, backend=backend)], empty)
-        run([scripts / "python", "-m", "pip", "install", "--quiet", f"{path}[cli]"], empty)
+        # Of the version that is there now: its path would have it built once more.
+        run([scripts / "python", "-m", "pip", "install", "--quiet", f"deltawire[cli]=={VERSION}"], empty)
         said = run([scripts / "deltawire", "--version"], empty).partition("\n")[0]
         assert said == f"deltawire {VERSION}, {backend} backend", said
         run([scripts / "deltawire", "demo"], empty)
