@@ -82,7 +82,8 @@ def bears_output(payload: dict[str, Any], family: str | None) -> bool:
     if family == "completions":
         return any(has_text(choice.get("text")) for choice in items(payload.get("choices")))
     if family == "responses":
-        return kind.startswith("response.") and kind.endswith(".delta") and has_text(payload.get("delta"))
+        delta = payload.get("delta")  # always text here: parts come in events of their own
+        return kind.startswith("response.") and kind.endswith(".delta") and isinstance(delta, str) and delta != ""
     if family == "messages" and kind == "content_block_delta":
         return any(has_text(members(payload, "delta", name)) for name in ("text", "thinking", "partial_json"))
     if family == "messages" and kind == "content_block_start":

@@ -75,6 +75,7 @@ COMPLETIONS: dict[str, Maker] = {
 RESPONSES: dict[str, Maker] = {
     "output text": lambda n: {"type": "response.output_text.delta", "delta": f"t{n}", "sequence_number": n},
     "arguments": lambda n: {"type": "response.function_call_arguments.delta", "delta": f"t{n}", "item_id": "i"},
+    "a delta that is an object": lambda n: {"type": "response.output_text.delta", "delta": {"text": f"t{n}"}},
     "no delta, but a sequence": lambda n: {"type": "response.content_part.added", "sequence_number": n},
     "a response in progress": lambda n: {"type": "response.in_progress", "response": {"id": f"r{n}", "model": "m"}},
     "response errors": lambda n: {"type": "error", "message": f"e{n}"},
