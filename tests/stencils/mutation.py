@@ -69,6 +69,12 @@ class Otherwise(msgspec.Struct, tag=2, tag_field="n"):
     value: float | None = None
 
 
+Short = Annotated[str, msgspec.Meta(max_length=4)]
+Word = Annotated[str, msgspec.Meta(pattern="^[a-z]*$")]
+Small = Annotated[int, msgspec.Meta(ge=0, lt=100)]
+Even = Annotated[int, msgspec.Meta(multiple_of=2)]
+
+
 class Color(enum.Enum):
     RED = "red"
     BLUE = "blue"
@@ -78,8 +84,8 @@ class Constrained(msgspec.Struct):
     kind: Literal["a", "b"]
     level: Literal[1, 2]
     color: Color
-    short: Annotated[str, msgspec.Meta(max_length=4)]
-    small: Annotated[int, msgspec.Meta(ge=0, lt=100)]
+    short: Short
+    small: Small
     text: str
     number: int
     ratio: float
@@ -140,6 +146,13 @@ class Box(msgspec.Struct, Generic[T]):
     values: list[T] = []
 
 
+class Beside(msgspec.Struct, Generic[T]):
+    """A member that refuses some values, beside one that takes any text."""
+
+    guarded: T
+    free: str = ""
+
+
 class Pointed(msgspec.Struct, frozen=True, weakref=True, dict=True, cache_hash=True):
     x: int
     y: int | None = None
@@ -189,6 +202,13 @@ OTHER_TYPES = [
     family(Tree, '{"name":"a","children":[{"name":"b"},{"name":"c","children":[]}],"parent":{"name":"p"}}'),
     family(Box[int], '{"value":5,"values":[1,2]}'),
     family(Box[Literal["a", "b"]], '{"value":"a","values":["b","a"]}'),
+    family(Beside[Short], '{"guarded":"a","free":"x"}', '{"guarded":"word","free":"x"}'),
+    family(Beside[Word], '{"guarded":"a","free":"x"}', '{"guarded":"word","free":"x"}'),
+    family(Beside[Small], '{"guarded":7,"free":"x"}', '{"guarded":99,"free":"x"}'),
+    family(Beside[Even], '{"guarded":2,"free":"x"}', '{"guarded":100,"free":"x"}'),
+    family(Beside[float], '{"guarded":1,"free":"x"}', '{"guarded":1.5,"free":"x"}'),
+    family(Beside[Literal["a", "b"]], '{"guarded":"a","free":"x"}', '{"guarded":"b","free":"x"}'),
+    family(Beside[Literal[1, 2]], '{"guarded":1,"free":"x"}', '{"guarded":2,"free":"x"}'),
     family(Pointed, '{"x":1,"y":2,"label":"here"}'),
     family(dict, '{"a":"b","c":[1,{"d":"e"}],"f":null}'),
     family(dict[str, str | int], '{"a":"b","c":3}'),

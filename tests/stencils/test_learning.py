@@ -1,6 +1,6 @@
 """What stencils are cut from which payloads, when they match, and when nobody tries any more."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -11,18 +11,22 @@ from deltawire.replay import SAMPLES, sample
 from ..conftest import PURE_ONLY, twin
 from ..corpus import body, is_chat, needs_corpus, streams
 from .mutation import (
+    Beside,
     Box,
     Checked,
     Color,
-    Constrained,
     Dated,
+    Even,
     Loose,
     Numbered,
     Otherwise,
     Pair,
+    Short,
+    Small,
     Started,
     Strict,
     TextDelta,
+    Word,
 )
 from .outcomes import event
 
@@ -90,16 +94,29 @@ def test_a_slot_stands_where_any_value_of_its_kind_may(kind: Any, payloads: list
     assert stats(kind, payloads[0], *payloads).hits == 3
 
 
-CONSTRAINED = b'{"kind":"a","level":1,"color":"red","short":"s","small":1,"text":"t","number":1,"ratio":1}'
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (Short, ["s", "t", "u", "v", "w"]),
+        (Word, ["s", "t", "u", "v", "w"]),
+        (Small, [1, 2, 3, 4, 5]),
+        (Even, [2, 4, 6, 8, 10]),
+        (float, [1, 2, 3, 4, 5]),
+        (Literal["a", "b"], ["a", "b", "a", "b", "a"]),
+        (Literal[1, 2], [1, 2, 1, 2, 1]),
+    ],
+)
+def test_a_place_that_refuses_some_values_is_no_slot_and_the_others_are(kind: Any, values: list[Any]) -> None:
+    guarded = [msgspec.json.encode({"guarded": value, "free": "x"}) for value in values]
+    free = [msgspec.json.encode({"guarded": values[0], "free": f"{number}"}) for number in range(5)]
+    assert stats(Beside[kind], *guarded, *guarded).hits == 0
+    assert stats(Beside[kind], free[0], *free).hits == 3
 
 
 @pytest.mark.parametrize(
     ("kind", "payloads"),
     [
-        (Constrained, [CONSTRAINED.replace(b'"s"', b'"%d"' % n) for n in range(5)]),
-        (Constrained, [CONSTRAINED.replace(b'"small":1', b'"small":%d' % n) for n in range(5)]),
-        (Constrained, [CONSTRAINED.replace(b'"ratio":1', b'"ratio":%d' % n) for n in range(5)]),
-        (Constrained, [CONSTRAINED]),
+        (Beside[Color], [b'{"guarded":"red","free":"%d"}' % n for n in range(5)]),
         (Checked, [b'{"text":"%d"}' % n for n in range(5)]),
         (Dated, [b'{"at":"2026-11-23T10:00:00Z","raw":"aGk=","text":"%d"}' % n for n in range(5)]),
         (Strict, [b'{"text":"x","pair":["a",%d]}' % n for n in range(5)]),
