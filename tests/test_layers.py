@@ -61,13 +61,12 @@ def twins(name: str) -> list[ModuleType]:
     return [import_module(f"deltawire._{twin}.{name}") for twin in TWINS]
 
 
-def methods(kind: type) -> dict[str, list[str] | None]:
-    """Return the public members of a class, methods with the names of their arguments."""
-    members = {name: getattr(kind, name) for name in dir(kind) if not name.startswith("_")}
-    return {
-        name: list(inspect.signature(member).parameters) if callable(member) else None
-        for name, member in members.items()
-    }
+def public_members(kind: type) -> dict[str, object]:
+    return {name: getattr(kind, name) for name in dir(kind) if not name.startswith("_")}
+
+
+def arguments(member: object) -> list[str] | None:
+    return list(inspect.signature(member).parameters) if callable(member) else None
 
 
 def test_every_source_of_the_extension_is_looked_at() -> None:
@@ -119,12 +118,16 @@ def test_twins_have_the_same_public_names(name: str, public: set[str]) -> None:
 
 
 @pytest.mark.skipif(PURE_ONLY, reason="only the pure twin is asked for")
-@pytest.mark.parametrize(
-    ("name", "member"), [(name, member) for name, public in facades() for member in sorted(public)]
-)
-def test_twins_have_the_same_methods_and_arguments(name: str, member: str) -> None:
-    pure, compiled = twins(name)
-    assert methods(getattr(compiled, member)) == methods(getattr(pure, member))
+@pytest.mark.parametrize(("name", "kind"), [(name, kind) for name, public in facades() for kind in sorted(public)])
+def test_twins_have_the_same_members_arguments_and_docstrings(name: str, kind: str) -> None:
+    pure, compiled = (getattr(module, kind) for module in twins(name))
+    members = public_members(pure)
+    assert members.keys() == public_members(compiled).keys()
+    for member, value in members.items():
+        assert arguments(getattr(compiled, member)) == arguments(value), member
+    for member in [None, *members]:
+        one, other = (inspect.getdoc(getattr(twin, member) if member else twin) for twin in (compiled, pure))
+        assert one == other, member
 
 
 @pytest.mark.parametrize("name", sorted({source.stem for source in SOURCES}))

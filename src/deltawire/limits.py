@@ -11,9 +11,9 @@ class Limits(msgspec.Struct, frozen=True, gc=False):
             data, event and id of its finished lines, at least 1 for each line but a
             finished comment. It holds for every cut of the stream into reads. Reads
             that wait behind a faulty event are bounded by it too.
-        max_message: bytes that an accumulator holds.
+        max_message: bytes that an accumulator holds, or a tap of the text.
         max_items: choices, tool calls and parts that an accumulator holds; choices whose
-            finish reasons a decoder keeps.
+            finish reasons a decoder or a tap keeps.
     """
 
     max_event: int = 32 * 1024 * 1024

@@ -146,7 +146,11 @@ cdef class CompletionAccumulator:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
 
     def reset(self):
-        """Forget everything read, as if newly made."""
+        """Forget everything read, as if newly made.
+
+        Raises:
+            ConcurrentFeedError: another call is under way.
+        """
         self._reader().reset()
 
     @property

@@ -34,7 +34,11 @@ cdef class ChatReader(StreamDecoder):
         self._error_offset = error_offset
 
     def reset(self):
-        """Forget everything read, as if newly made."""
+        """Forget everything read, as if newly made.
+
+        Raises:
+            ConcurrentFeedError: another call is under way.
+        """
         super().reset()
         self._open_index = ...
 
@@ -134,7 +138,10 @@ cdef class ChunkDecoder(ChatReader):
 
     Args:
         type: `ChatCompletionChunk`, or a subclass with the members that a provider adds.
-        limits: as for `StreamDecoder`.
+        limits: as for `StreamDecoder`; `max_items` bounds the choices whose finish reasons are kept.
+
+    Raises:
+        TypeError: `type` is no subclass of `ChatCompletionChunk`.
 
     Source: OpenAI API reference, "The chat completion chunk object".
     """

@@ -99,6 +99,9 @@ cdef class StreamDecoder:
             held behind a faulty event.
         done: the data that ends the stream, with or without white space around it;
             what follows is not decoded. None where the protocol has no such thing.
+
+    Raises:
+        TypeError: msgspec cannot decode to `type`, or `done` is neither bytes nor None.
     """
 
     _tolerant = False  # errors come in the stream, in each of their shapes, and events without data are skipped
@@ -129,7 +132,11 @@ cdef class StreamDecoder:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
 
     def reset(self):
-        """Forget everything read, as if newly made."""
+        """Forget everything read, as if newly made.
+
+        Raises:
+            ConcurrentFeedError: another call is under way.
+        """
         self._enter("reset")
         self._reading = False
         self._tolerates = self._tolerant
@@ -147,12 +154,12 @@ cdef class StreamDecoder:
 
     @property
     def error(self):
-        """The fault at which `feed` stopped; the next `feed` or `finish` raises it."""
+        """The fault at which `feed` stopped; the next `feed` or `finish` raises it. None where there is none."""
         return self._error
 
     @property
     def done(self):
-        """Whether the sentinel was read."""
+        """Whether the sentinel was read; `feed` then takes nothing more."""
         return self._done
 
     @property

@@ -430,7 +430,11 @@ cdef class EventParser:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
 
     def reset(self):
-        """Forget everything read, as if newly made."""
+        """Forget everything read, as if newly made.
+
+        Raises:
+            ConcurrentFeedError: another call is under way.
+        """
         if self._feeding:
             raise ConcurrentFeedError("reset() while another call is under way")
         self._reader = EventReader(self._limits, self._first_event_id, whole=True)
@@ -511,6 +515,7 @@ cdef class EventParser:
 
         Raises:
             LimitExceededError: as `feed` does.
+            ConcurrentFeedError: another call is under way.
         """
         if self._feeding:
             raise ConcurrentFeedError("finish() while another call is under way")

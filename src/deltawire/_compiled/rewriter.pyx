@@ -111,6 +111,10 @@ cdef class Rewriter:
         limits: `max_event` bounds an event that is not complete yet, and what waits
             behind an exception of `each`.
 
+    Raises:
+        ValueError: `model` is empty, or `usage` neither "keep" nor "drop".
+        TypeError: `model` is no str.
+
     Source: OpenAI API reference, "The chat completion chunk object".
     """
 

@@ -116,6 +116,9 @@ cdef class Tap:
         limits: `max_event` bounds an event that is not complete yet, `max_message` the
             text, `max_items` the choices.
 
+    Raises:
+        ValueError: `family` is none of these, or `gap_bounds` do not ascend.
+
     Source: OpenAI API reference, "Streaming"; Anthropic API reference, "Streaming Messages".
     """
 
@@ -147,6 +150,9 @@ cdef class Tap:
 
     def reset(self, started_at=None):
         """Forget everything seen, as if newly made.
+
+        Args:
+            started_at: as for the class.
 
         Raises:
             ConcurrentFeedError: another call is under way.
@@ -221,6 +227,9 @@ cdef class Tap:
         """End the stream and return the report; again, the same. For a `finally`.
 
         A last event that only lacks its blank line is counted if its data is whole.
+
+        Args:
+            at: when it ended, in ns of the monotonic clock; now if absent.
 
         Raises:
             ConcurrentFeedError: another call is under way.
