@@ -6,14 +6,14 @@ import secrets
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 from tests.stencils.mutation import Chance
 
-from .inputs import fresh
+from .inputs import FOUND, fresh
 from .targets import TARGETS
 
-FOUND = Path("fuzz", "found")
 BATCH = 200  # executions between two looks at the clock
 
 
@@ -40,7 +40,7 @@ def arguments() -> argparse.Namespace:
 def kept(name: str, data: bytes) -> Path:
     """Keep the input of a finding."""
     FOUND.mkdir(exist_ok=True)
-    path = FOUND / f"{name}-{hash(data) & 0xFFFFFFFF:08x}"
+    path = FOUND / f"{name}-{zlib.crc32(data):08x}"
     path.write_bytes(data)
     return path
 

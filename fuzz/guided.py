@@ -6,10 +6,9 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["deltawire"]):
-    from .inputs import HEAD, TOKENS, seeds
+    from .inputs import FOUND, HEAD, TOKENS, seeds
     from .targets import TARGETS
 
-FOUND = Path("fuzz", "found")
 SEEDS = Path("fuzz", "seeds")
 
 

@@ -1,12 +1,14 @@
 """What a target reads: a head of choices, and a body, of a stream that was changed here and there."""
 
 from functools import cache
+from pathlib import Path
 
 from deltawire.replay import SAMPLES, sample
 from tests import corpus
 from tests.proxy_streams import STREAMS
 from tests.stencils.mutation import CHUNKS, Bytes, Chance, one, with_other_values
 
+FOUND = Path("fuzz", "found")  # inputs of findings
 HEAD = 24  # bytes, one or two a choice
 LONGEST = 4096  # of a body: longer ones cost more than they find
 _LONGEST_BY_BYTES = 200

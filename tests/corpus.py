@@ -1,15 +1,16 @@
-"""Recorded streams that lie beside the project, where they do; tests of them skip where they do not."""
+"""Recorded streams, not in the repository, for their text is not ours: tests of them skip where there are none."""
 
 import json
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+CORPUS = Path(os.environ.get("DELTAWIRE_CORPUS") or Path(__file__).parents[2] / "shared" / "corpus")
 
-needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="no recorded streams beside the project")
+needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no recorded streams in {CORPUS}")
 
 
 def sse_cases() -> list[dict[str, Any]]:

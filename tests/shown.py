@@ -110,7 +110,7 @@ def units(group: str | None = None) -> list[Unit]:
     found = []
     for page in pages():
         to_run = [block for block in blocks_of(page) if block.language in RUN]
-        for blocks in [[block] for block in to_run] if page in APART else [to_run] if to_run else []:
+        for blocks in filter(None, [[block] for block in to_run] if page in APART else [to_run]):
             needs = set().union(*(needed(block.code) for block in blocks if block.language == "python"))
             found.append(Unit(f"{page}:{blocks[0].line}" if page in APART else page, blocks, needs))
     return [unit for unit in found if group in (None, unit.group)]

@@ -187,12 +187,6 @@ void failing_arm(long number, long how_many)
     first = number;
 }
 
-/* Return how many allocations were asked for since then, up to the last that fails. */
-long failing_seen(void)
-{
-    return seen;
-}
-
 /* Let all succeed again; return how many have failed. */
 long failing_disarm(void)
 {

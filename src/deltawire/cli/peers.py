@@ -24,7 +24,7 @@ READ = 64 * 1024
 GROUPS = ("events", "typed", "text", "accumulate", "tap", "rewrite")
 
 
-class SeedDelta(msgspec.Struct, frozen=True, gc=False):
+class ReferenceDelta(msgspec.Struct, frozen=True, gc=False):
     """The members of a delta as OpenAI's reference lists them, and no other."""
 
     role: str | None = None
@@ -33,20 +33,20 @@ class SeedDelta(msgspec.Struct, frozen=True, gc=False):
     tool_calls: list[dict[str, Any]] | None = None
 
 
-class SeedChoice(msgspec.Struct, frozen=True, gc=False):
+class ReferenceChoice(msgspec.Struct, frozen=True, gc=False):
     """The same for a choice."""
 
     index: int
-    delta: SeedDelta
+    delta: ReferenceDelta
     finish_reason: str | None = None
     logprobs: dict[str, Any] | None = None
 
 
-class SeedChunk(msgspec.Struct, frozen=True, gc=False):
+class ReferenceChunk(msgspec.Struct, frozen=True, gc=False):
     """The same for a chunk: msgspec alone, on payloads already split, takes the time M."""
 
     id: str
-    choices: list[SeedChoice]
+    choices: list[ReferenceChoice]
     created: int
     model: str
     object: str
@@ -149,7 +149,7 @@ def _content(completion: Any) -> object:
 
 
 def _unit(stream: Sample, reads: list[bytes]) -> Run:
-    decode = msgspec.json.Decoder(SeedChunk).decode
+    decode = msgspec.json.Decoder(ReferenceChunk).decode
     return lambda: [decode(payload) for payload in stream.payloads]
 
 
@@ -175,7 +175,7 @@ def _text_only(stream: Sample, reads: list[bytes]) -> Run:
 
 
 def _joined(stream: Sample, reads: list[bytes]) -> Run:
-    decode = msgspec.json.Decoder(SeedChunk).decode
+    decode = msgspec.json.Decoder(ReferenceChunk).decode
     return lambda: "".join(_pieces(decode(payload) for payload in split(stream.body)))
 
 
@@ -221,7 +221,7 @@ def _parsers() -> Iterator[tuple[str, Callable[[list[bytes]], Iterator[Any]]]]:
 
 
 def _values_of_peers() -> Iterator[Contender]:
-    yield Contender("typed", "bytes.split + msgspec", _split_and(msgspec.json.Decoder(SeedChunk).decode), len)
+    yield Contender("typed", "bytes.split + msgspec", _split_and(msgspec.json.Decoder(ReferenceChunk).decode), len)
     if find_spec("orjson"):
         yield Contender("typed", "bytes.split + orjson", _split_and(import_module("orjson").loads), len)
     yield Contender("typed", "bytes.split + json", _split_and(json.loads), len, slow=True)
