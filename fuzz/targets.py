@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from deltawire import LimitExceededError, Limits, include_usage_in_request
-from tests.conftest import twin
+from tests.conftest import forget_shapes, twin
 from tests.stencils.mutation import Bytes, one
 from tests.stencils.outcomes import check, same, seen
 
@@ -134,6 +134,7 @@ def tap(data: bytes) -> None:
         "started_at": 0,
     }
     reads = given.reads()
+    forget_shapes()
     pure, compiled = (twins.Tap(**options) for twins in TWINS)
     for number, read in enumerate(reads):
         equal(

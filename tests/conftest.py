@@ -62,4 +62,11 @@ def on_pure(item: Any) -> bool:
 
 @pytest.fixture(params=TWINS)
 def backend(request: pytest.FixtureRequest) -> SimpleNamespace:
+    if request.param == "compiled":
+        forget_shapes()
     return twin(request.param)
+
+
+def forget_shapes() -> None:
+    """Forget what taps and rewriters have learned: after many other streams they hardly learn any more."""
+    import_module("deltawire._compiled.stencil").forget()

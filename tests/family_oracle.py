@@ -42,9 +42,10 @@ def members(value: Any, *path: str) -> Any:
 
 def index_of(choice: Any, place: int) -> int:
     try:
-        return int(members(choice, "index"))
+        sent = int(members(choice, "index"))
     except (TypeError, ValueError, OverflowError):
         return place
+    return sent if sent.bit_length() < 64 or sent == -(2**63) else place
 
 
 def has_text(value: Any) -> bool:

@@ -161,12 +161,18 @@ def extended(values: list[list[Any]]) -> list[Any]:
     return [item for value in values for item in value]
 
 
+def sent_index(value: dict[str, Any], otherwise: Any = None) -> Any:
+    """Return an index; 64 bits hold it, or it is none."""
+    index = value.get("index", otherwise)
+    return otherwise if isinstance(index, int) and index not in range(-(2**63), 2**63) else index
+
+
 def parts(values: list[list[Any]]) -> list[Any]:
     """Parts of the same index and type are one."""
     result: list[Any] = []
     places: dict[int, list[dict[str, Any]]] = {}  # the parts of an index, the last one touched last
     for part in extended(values):
-        index = part.get("index") if isinstance(part, dict) else None
+        index = sent_index(part) if isinstance(part, dict) else None
         if not isinstance(index, int) or isinstance(index, bool):
             result.append(part)
             continue
@@ -235,7 +241,7 @@ def calls(values: list[list[dict[str, Any]]]) -> list[Any]:
     touched: list[Call] = []  # the same, the one that was touched last in front
     named: dict[str, Call] = {}  # by id, the call that was last called so
     for fragment in extended(values):
-        index, name = fragment.get("index"), first([fragment.get("id")])
+        index, name = sent_index(fragment), first([fragment.get("id")])
         if index is not None:
             call = call_at(index, name, touched)
         elif name is not None:
@@ -266,7 +272,7 @@ def choices(values: list[list[dict[str, Any]]]) -> list[Any]:
     found: dict[int, list[dict[str, Any]]] = {}
     for value in values:
         for position, choice in enumerate(value):
-            found.setdefault(choice.get("index", position), []).append(choice)
+            found.setdefault(sent_index(choice, position), []).append(choice)
     result = []
     for index in sorted(found):
         choice = folded(found[index], CHOICE)

@@ -167,8 +167,8 @@ class Seen:
         if self.family in ("chat", "completions"):
             for place, choice in enumerate(items(payload.get("choices"))):
                 self.finish(index_of(choice, place), said_reason(members(choice, "finish_reason")))
-        elif self.family == "responses" and "response" in payload:
-            self.finish(0, reason_of_response(str(kind), payload["response"]))
+        elif self.family == "responses" and ("response" in payload or kind in ENDS):
+            self.finish(0, reason_of_response(str(kind), payload.get("response")))
         elif self.family == "messages" and kind in ("message_start", "message_delta"):
             self.finish(0, said_reason(members(payload, "delta", "stop_reason")))
 
@@ -192,7 +192,8 @@ def decoded(data: str) -> tuple[Any, bool]:
 
 
 def said_reason(value: Any) -> str | None:
-    value = json.dumps(value) if isinstance(value, int) else value
+    if isinstance(value, (int, dict, list)):
+        value = json.dumps(value, separators=(",", ":"))
     return value if isinstance(value, str) and value not in ("", "null") else None
 
 

@@ -57,6 +57,10 @@ CHAT: dict[str, Maker] = {
     "a choice that is no object": lambda n: {"choices": [n, {"index": 0, "delta": {"content": f"t{n}"}}]},
     "no delta": lambda n: {"created": n, "choices": [{"index": 0}, {"index": 1, "delta": None}]},
     "a reason in each": lambda n: choices(n, 0, finish_reason="stop"),
+    "a reason that is an object": lambda n: choices(n, 0, finish_reason={"type": f"s{n}"}),
+    "a reason that is a list": lambda n: choices(n, n, finish_reason=["stop"]),
+    "a reason that is a number": lambda n: choices(n, 0, finish_reason=n),
+    "a reason that is null, and an index beyond 64 bits": lambda n: choices(n, 2**63, finish_reason=None),
     "reasons that change": lambda n: choices(n, 0, finish_reason=f"s{n}"),
     "no choices": lambda n: {"created": n, "choices": []},
     "choices null": lambda n: {"created": n, "choices": None},
@@ -79,6 +83,10 @@ RESPONSES: dict[str, Maker] = {
     "no delta, but a sequence": lambda n: {"type": "response.content_part.added", "sequence_number": n},
     "a response in progress": lambda n: {"type": "response.in_progress", "response": {"id": f"r{n}", "model": "m"}},
     "response errors": lambda n: {"type": "error", "message": f"e{n}"},
+    **{
+        f"{kind} without a response": lambda n, kind=kind: {"type": f"response.{kind}", "sequence_number": n}
+        for kind in ("completed", "incomplete", "failed", "cancelled", "created")
+    },
     "a type that changes": lambda n: {"type": f"response.x{n}.delta", "delta": f"t{n}"},
     "a type that is a number": lambda n: {"type": n, "delta": f"t{n}"},
 }

@@ -153,3 +153,12 @@ def test_what_comes_with_the_excess_is_not_taken_in(backend) -> None:
         with pytest.raises(LimitExceededError, match=r"^event of 106 bytes, at most 100 allowed$"):
             decoder.feed(b"data: {}\n\n")
     assert decoder.stats.bytes == len(read)
+
+
+@pytest.mark.parametrize("kind", ["ChunkDecoder", "TextDecoder", "Tap"])
+def test_of_a_finish_reason_as_much_is_kept_as_a_word_may_have(backend, kind: str) -> None:
+    reader = getattr(backend, kind)()
+    for number, length in enumerate([256, 257, 9000]):
+        reader.feed(encode_event({"choices": [{"index": number, "finish_reason": "r" * length}]}))
+    end = reader.close() if kind == "Tap" else reader.finish()
+    assert end.finish_reasons == dict.fromkeys(range(3), "r" * 256)

@@ -88,3 +88,30 @@ def test_a_value_too_deep_to_be_kept_is_a_fault_of_its_event(backend) -> None:
             if accumulator.error is not None:
                 assert (accumulator.error.payload, accumulator.error.event_index) == (payload, 1)
                 assert "recursion" in str(accumulator.error)
+
+
+@pytest.mark.parametrize("index", [2**63, -(2**63) - 1, 10**400])
+def test_an_index_that_64_bits_do_not_hold_is_none(backend, index: int) -> None:
+    calls = [{"index": index, "id": "a", "function": {"name": "f"}}, {"index": index, "id": "b"}]
+    parts = [{"index": index, "type": "text", "text": piece} for piece in "xy"]
+    delta = {"content": "x", "tool_calls": calls, "reasoning_details": parts}
+    body = encode_event({"choices": [{}, {"index": index, "delta": delta, "finish_reason": "stop"}]})
+    for name in ("ChunkDecoder", "TextDecoder"):
+        decoder = getattr(backend, name)()
+        decoder.feed(body)
+        assert decoder.finish().finish_reasons == {0: None, 1: "stop"}
+    tap = backend.Tap()
+    tap.feed(body)
+    assert tap.close().finish_reasons == {0: None, 1: "stop"}
+    accumulator = backend.CompletionAccumulator()
+    accumulator.feed(body)
+    message = accumulator.completion().choices[1].message
+    assert [call.id for call in message.tool_calls] == ["a", "b"]
+    assert message.reasoning_details == parts
+
+
+@pytest.mark.parametrize("index", [2**63 - 1, -(2**63)])
+def test_an_index_that_64_bits_hold_is_one(backend, index: int) -> None:
+    decoder = backend.ChunkDecoder()
+    decoder.feed(encode_event({"choices": [{"index": index, "finish_reason": "stop"}]}))
+    assert decoder.finish().finish_reasons == {index: "stop"}

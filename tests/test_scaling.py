@@ -1,10 +1,13 @@
 """Four times the input costs at most five times the time, whatever its shape."""
 
 import gc
+import sys
 from collections.abc import Callable
 from time import process_time
 
 import pytest
+
+from deltawire import encode_event
 
 KIB = 1024
 # Long, and four times as long still in a cache: beyond it each byte costs more, whoever copies it.
@@ -110,3 +113,17 @@ def test_many_faults_in_one_read_cost_is_linear(backend) -> None:
         return decode
 
     check(run, lambda scale: gather([b"data: {\n\n" * 400 * scale]))
+
+
+HASHED_ALIKE = sys.hash_info.modulus
+
+
+@pytest.mark.parametrize("kind", ["ChunkDecoder", "CompletionAccumulator", "Tap"])
+@pytest.mark.parametrize("place", ["choices", "tool_calls", "reasoning_details"])
+def test_indexes_that_hash_alike_cost_is_linear(backend, kind: str, place: str) -> None:
+    def run(scale: int) -> Callable[[], object]:
+        entries = [{"index": number * HASHED_ALIKE, "type": "text"} for number in range(1000 * scale)]
+        event = encode_event({"choices": entries if place == "choices" else [{"index": 0, "delta": {place: entries}}]})
+        return lambda: getattr(backend, kind)().feed(event)
+
+    check(run, lambda scale: gather([b"data: {\n\n" * 1000 * scale]))

@@ -151,3 +151,30 @@ def test_an_open_report_says_what_has_come_at_each_byte(backend, name: str) -> N
         assert observed(tap.report) == expected
         assert tap.report.status in ("open", "done")
     assert tap.report.status == "done"
+
+
+def nested(depth: int) -> bytes:
+    return b'[{"text":' * depth + b'"x"' + b"}]" * depth
+
+
+@pytest.mark.parametrize("depth", [10, 150, 300])
+def test_output_is_found_however_deep(backend, depth: int) -> None:
+    tap = backend.Tap()
+    tap.feed(b'data: {"choices":[{"index":0,"delta":{"content":%b}}]}\n\n' % nested(depth))
+    report = tap.close()
+    assert (report.output_tokens, report.chunks, report.faults) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("value", [nested(480), b"[" * 985 + b"]" * 985, b"[" * 5000])
+def test_a_value_too_deep_for_the_stack_stops_neither_tap_nor_rewriter(backend, value: bytes) -> None:
+    good = encode_event({"choices": [{"index": 0, "delta": {"content": "x"}}]})
+    for member in (b'"content":%b}', b'"content":"x"},"finish_reason":%b', b'"content":"x"},"index":%b'):
+        deep = b'data: {"choices":[{"delta":{' + member % value + b"}]}\n\n"
+        body = good + deep + good + b"data: [DONE]\n\n"
+        tap = backend.Tap()
+        tap.feed(body)
+        report = tap.close()
+        assert (report.status, report.events, report.chunks + report.faults) == ("done", 4, 3)
+        assert backend.Rewriter(model="other").feed(body) == body
+    delta = b'data: {"type":"content_block_delta","delta":{"text":%b}}\n\n' % value
+    assert backend.Rewriter(usage="drop").feed(delta) == delta

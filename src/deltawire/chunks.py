@@ -312,6 +312,20 @@ class ChatCompletionChunk(_Member):
     warnings: Any = None
 
 
+def index_of(index: Any, place: Any) -> Any:
+    """Return the index that was sent; `place` where none was, or one that 64 bits do not hold.
+
+    Nobody counts so far, and of larger integers a sender could choose many that Python hashes alike.
+    """
+    if index is None or (type(index) is int and not -(2**63) <= index < 2**63):
+        return place
+    return index
+
+
+#: Characters that are kept of a finish reason, which is a word.
+MOST_OF_REASON = 256
+
+
 def text_of(content: str | list[Any] | None) -> str:
     """Return the text of a content; of one in parts, that of its text parts, which thinking is not."""
     if not isinstance(content, list):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from .chunks import CompletionTokensDetails, PromptTokensDetails, Usage, text_of
+from .chunks import CompletionTokensDetails, PromptTokensDetails, Usage, index_of, text_of
 from .coerce import NotAChunk, fitted, loads
 from .report import Family
 
@@ -95,7 +95,8 @@ def is_end(data: bytes, payload: dict[str, Any] | None, family: Family | None) -
     """Tell whether an event is the last of a stream of `family`."""
     if payload is None:
         return data.strip(WHITE_SPACE) == b"[DONE]"
-    return family in ("messages", "responses") and said_by(payload, family).ended
+    kind = payload.get("type")
+    return kind == "message_stop" if family == "messages" else family == "responses" and kind in RESPONSE_ENDS
 
 
 def merged(known: Usage | None, new: Usage, family: Family | None) -> Usage:
@@ -141,7 +142,7 @@ def _chat(payload: dict[str, Any]) -> Said:
     )
     for place, choice in enumerate(_objects(payload.get("choices"))):
         head = fitted(choice, _Choice)
-        index = place if head.index is None else head.index
+        index = index_of(head.index, place)
         said.reasons.append((index, None if head.finish_reason in _NO_REASON else head.finish_reason))
         delta = choice.get("delta")
         content = delta.get("content") if isinstance(delta, dict) else choice.get("text")
@@ -170,26 +171,30 @@ def _delta_speaks(delta: dict[str, Any]) -> bool:
 
 
 def _speaks(value: Any) -> bool:
-    """Tell whether a value bears output: text, arguments as an object, or parts of which one does."""
-    if isinstance(value, list):
-        return any(
-            any(_speaks(part.get(name)) for name in ("text", "thinking", "summary", "data"))
-            if isinstance(part, dict)
-            else isinstance(part, str) and part != ""
-            for part in value
-        )
-    return isinstance(value, (str, dict)) and len(value) > 0
+    """Tell whether a value bears output: text, arguments as an object, or parts of which one does, however deep."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            for part in value:
+                if isinstance(part, dict):
+                    waiting += map(part.get, ("text", "thinking", "summary", "data"))
+                elif isinstance(part, str) and part:
+                    return True
+        elif isinstance(value, (str, dict)) and value:
+            return True
+    return False
 
 
 # --- OpenAI's Responses -------------------------------------------------------------------
 
-_RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 
 
 def _responses(payload: dict[str, Any]) -> Said:
     kind = payload.get("type")
     kind = kind if isinstance(kind, str) else ""
-    said = Said(error=payload.get("error") or None, ended=kind in _RESPONSE_ENDS)
+    said = Said(error=payload.get("error") or None, ended=kind in RESPONSE_ENDS)
     if kind == "error":
         said.error = said.error or payload
     delta = payload.get("delta")

@@ -7,13 +7,15 @@ from .decoder cimport StreamDecoder
 from .events cimport EventReader
 from .shortcut cimport ChoiceShortcut
 from .stencil cimport Stencil, verifying
-from .structs cimport member, offset_of
+from .structs cimport index_of, member, offset_of
 
-from ..chunks import ChatCompletionChunk, text_of
+from ..chunks import MOST_OF_REASON, ChatCompletionChunk, text_of
 from ..coerce import NotAChunk, coerce
 from ..errors import LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS
 from .stencil import check_same
+
+cdef Py_ssize_t most_of_reason = MOST_OF_REASON
 
 # `type` is an argument's name below.
 _Class = type
@@ -94,7 +96,7 @@ cdef class ChatReader(StreamDecoder):
             reason = member(choice, self._reason_offset)
             # All but the last chunk of a choice have nothing new to say.
             if reason is not <PyObject *>None or index is not <PyObject *>self._open_index:
-                self._note(position if index is <PyObject *>None else <object>index, <object>reason)
+                self._note(index_of(<object>index, position), <object>reason)
         return 0
 
     cdef int _learn_choice(self, choice) except -1:
@@ -122,6 +124,8 @@ cdef class ChatReader(StreamDecoder):
             if self._finish_reasons[index] is None:
                 self._open_index = index
         else:
+            if isinstance(reason, str) and len(reason) > most_of_reason:
+                reason = reason[:most_of_reason]
             self._finish_reasons[index] = reason
             self._open_index = ...
         return 0
@@ -167,7 +171,7 @@ cdef class TextDecoder(ChatReader):
 
     cdef int _give(self, chunk, list items) except -1:
         for position, choice in enumerate(chunk.choices):
-            index = position if choice.index is None else choice.index
+            index = index_of(choice.index, position)
             if index == 0 and choice.delta:
                 text = text_of(choice.delta.content)
                 if text:

@@ -9,7 +9,7 @@ from libc.math cimport isfinite
 
 from .scan cimport NO_LIMIT, append as append_to, free, reserve
 from .tokens cimport ESCAPED, Span, unescaped
-from .structs cimport member as member_at, offset_of
+from .structs cimport index_of, member as member_at, offset_of
 
 import re
 
@@ -239,7 +239,7 @@ cdef class Parts(Member):
     cdef int extend(self, parts) except -1:
         """Append `parts`, or fold them into those of their index and type."""
         for part in parts:
-            index = part.get("index") if isinstance(part, dict) else None
+            index = index_of(part.get("index"), None) if isinstance(part, dict) else None
             if type(index) is int:
                 self._fold(index, part)
             else:
@@ -450,7 +450,7 @@ cdef class Calls(Member):
     cdef int fold(self, fragments) except -1:
         """Take in fragments of calls."""
         for fragment in fragments:
-            self.call(fragment.index, fragment.id).fold(fragment)
+            self.call(index_of(fragment.index, None), fragment.id).fold(fragment)
         return 0
 
     cdef Record call(self, index, id):
@@ -493,8 +493,7 @@ cdef class Choices(Member):
     cdef int fold(self, choices) except -1:
         """Take in what one chunk has of each; one without an index has that of its place."""
         for place, delta in enumerate(choices):
-            index = delta.index
-            self.choice(place if index is None else index).fold(delta)
+            self.choice(index_of(delta.index, place)).fold(delta)
         return 0
 
     cdef Record choice(self, index):

@@ -9,6 +9,8 @@ cimport cython
 from .building cimport Constant, DictNode, IntegerSlot, ListNode, Node, StringSlot
 from .tokens cimport Span
 
+from ..families import RESPONSE_ENDS
+
 
 class Unclear(Exception):
     """The payload must be asked."""
@@ -55,7 +57,7 @@ cdef class Glance:
             self.fixed[self.fixed_length] = (<Constant>index).value
             self.fixed_length += 1
         reason = get(choice, "finish_reason")
-        if isinstance(reason, StringSlot) or isinstance(reason, Constant) and (<Constant>reason).value is not None:
+        if reason is not None and not (isinstance(reason, Constant) and (<Constant>reason).value is None):
             raise Unclear
         delta = get(choice, "delta")
         if isinstance(delta, DictNode):
@@ -88,7 +90,7 @@ cdef class Glance:
         return 0
 
     cdef int _take_response(self, DictNode root, str kind) except -1:
-        if get(root, "response") is not None or kind == "error":
+        if get(root, "response") is not None or kind == "error" or kind in RESPONSE_ENDS:
             raise Unclear
         if kind.endswith(".delta"):
             delta = get(root, "delta")

@@ -3,6 +3,7 @@
 cimport cython
 
 from .building cimport Constant, IntegerSlot, ListNode, Node, StructNode
+from .structs cimport index_of
 from .tokens cimport Span, integer
 
 from ..chunks import text_of
@@ -55,7 +56,7 @@ cdef ChoiceShortcut choice_shortcut(place, Node node):
     elif index is None:
         made._index = place
     elif isinstance(index, Constant):
-        made._index = (<Constant>index).value
+        made._index = index_of((<Constant>index).value, place)
     else:
         return None
     if isinstance(reason, Constant):

@@ -273,6 +273,11 @@ cdef Stencils stencils_for(decoder):
 _pools = {}
 
 
+def forget():
+    """Forget what taps and rewriters have learned; for tests."""
+    _pools.clear()
+
+
 cdef Pool pool_for(decoder):
     """Return the stencils that all readers of a `msgspec.json.Decoder` share; None where they are off."""
     if not _on:

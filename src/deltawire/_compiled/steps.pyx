@@ -12,6 +12,7 @@ from .folding cimport (
     CALLS, CHOICES, CONTENT, FIRST, JOIN, LAST, NEST,
     Calls, Content, Record, Scalar, Table, Text, call_table, is_nothing,
 )
+from .structs cimport index_of
 from .tokens cimport Span
 
 cdef extern from "Python.h":
@@ -112,7 +113,7 @@ cdef Call drawn_call(Node node):
     for known in (index, name):
         if known is not None and not isinstance(known, Constant):
             return None
-    made.index = None if index is None else (<Constant>index).value
+    made.index = None if index is None else index_of((<Constant>index).value, None)
     made.id = None if name is None else (<Constant>name).value
     made.steps = draw(call_table(), node)
     return made

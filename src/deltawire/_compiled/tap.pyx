@@ -19,6 +19,7 @@ from operator import index as as_index
 
 import msgspec
 
+from ..chunks import MOST_OF_REASON
 from ..coerce import NotAChunk, error_body, loads
 from ..errors import ConcurrentFeedError, LimitExceededError
 from ..families import checked, family_of, merged, payload_of, said_by
@@ -526,10 +527,17 @@ cdef class Tap:
         return 0
 
     cdef int _take_payload(self, dict payload) except -1:
-        self._chunks += 1
         if self._family is None:
             self._family = family_of(payload)
-        said = said_by(payload, self._family)
+        said = None
+        try:
+            said = said_by(payload, self._family)
+        except RecursionError:  # a value nested almost too deep to be decoded
+            pass
+        if said is None:
+            self._faults += 1
+            return 0
+        self._chunks += 1
         if said.error is not None:
             self._note_error(said.error)
         self._model = self._model or said.model
@@ -566,7 +574,7 @@ cdef class Tap:
         if reason is not None or not (is_small or known):
             if self._reasons is None:
                 self._reasons = {}
-            self._reasons[index] = reason
+            self._reasons[index] = None if reason is None else reason[:MOST_OF_REASON]
         return 0
 
     cdef int _keep_usage(self) except -1:

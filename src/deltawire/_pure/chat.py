@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, final, overload
 
-from ..chunks import ChatCompletionChunk, text_of
+from ..chunks import MOST_OF_REASON, ChatCompletionChunk, index_of, text_of
 from ..coerce import NotAChunk, coerce
 from ..errors import ChunkDecodeError, LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS, Limits
@@ -48,11 +48,12 @@ class ChatReader(StreamDecoder[T]):
     def _note_choices(self, chunk: ChatCompletionChunk) -> None:
         """Keep each choice's finish reason."""
         for position, choice in enumerate(chunk.choices):
-            index = position if choice.index is None else choice.index
+            index = index_of(choice.index, position)
             if index not in self._finish_reasons:
                 self._note_choice(index)
-            if choice.finish_reason not in _NO_REASON:
-                self._finish_reasons[index] = choice.finish_reason
+            reason = choice.finish_reason
+            if reason not in _NO_REASON:
+                self._finish_reasons[index] = reason[:MOST_OF_REASON] if isinstance(reason, str) else reason
 
     def _note_choice(self, index: int) -> None:
         count = len(self._finish_reasons) + 1
@@ -118,6 +119,6 @@ class TextDecoder(ChatReader[str]):
 
     def _give(self, chunk: Any, data: bytes, items: list[str]) -> None:
         for position, choice in enumerate(chunk.choices):
-            index = position if choice.index is None else choice.index
+            index = index_of(choice.index, position)
             if index == 0 and choice.delta and (text := text_of(choice.delta.content)):
                 items.append(text)

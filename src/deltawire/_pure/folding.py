@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
-from ..chunks import ChatCompletionChunk, Choice, Logprobs, ToolCallDelta
+from ..chunks import ChatCompletionChunk, Choice, Logprobs, ToolCallDelta, index_of
 from ..errors import LimitExceededError
 from ..limits import Limits
 from ..rules import CHOICE, CHUNK, LOGPROBS, MEMBER, NESTED, NOTHING, OUTPUT, PIECES, TOOL_CALL, Rule, Table
@@ -207,7 +207,7 @@ class Parts:
     def extend(self, parts: Sequence[Any]) -> None:
         """Append `parts`, or fold them into those of their index and type."""
         for part in parts:
-            index = part.get("index") if isinstance(part, dict) else None
+            index = index_of(part.get("index"), None) if isinstance(part, dict) else None
             if type(index) is int:
                 self._fold(index, part)
             else:
@@ -374,7 +374,7 @@ class Calls:
     def fold(self, fragments: Sequence[ToolCallDelta]) -> None:
         """Take in fragments of calls."""
         for fragment in fragments:
-            self._call(fragment.index, None if fragment.id in NOTHING else fragment.id).fold(fragment)
+            self._call(index_of(fragment.index, None), None if fragment.id in NOTHING else fragment.id).fold(fragment)
 
     def _call(self, index: int | None, name: str | None) -> Record:
         if index is None and name is None and self._calls:
@@ -410,7 +410,7 @@ class Choices:
     def fold(self, choices: Sequence[Choice]) -> None:
         """Take in what one chunk has of each; one without an index has that of its place."""
         for place, delta in enumerate(choices):
-            index = place if delta.index is None else delta.index
+            index = index_of(delta.index, place)
             choice = self._choices.get(index)
             if choice is None:
                 self._held.add_item()

@@ -8,7 +8,7 @@ from operator import index
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from ..chunks import Usage
+from ..chunks import MOST_OF_REASON, Usage
 from ..coerce import NotAChunk, error_body
 from ..errors import LimitExceededError
 from ..families import WHITE_SPACE, Said, checked, family_of, merged, payload_of, said_by
@@ -290,7 +290,6 @@ class Tap(Exclusive):
                 self._faults += 1
                 return
             if isinstance(payload, dict):
-                self._chunks += 1
                 self._take_payload(payload)
             elif payload is not None:
                 self._faults += 1
@@ -298,7 +297,12 @@ class Tap(Exclusive):
     def _take_payload(self, payload: dict[str, Any]) -> None:
         if self._family is None:
             self._family = family_of(payload)
-        said = said_by(payload, self._family)
+        try:
+            said = said_by(payload, self._family)
+        except RecursionError:  # a value nested almost too deep to be decoded
+            self._faults += 1
+            return
+        self._chunks += 1
         if said.error is not None:
             self._note_error(said.error)
         self._model = self._model or said.model
@@ -325,4 +329,4 @@ class Tap(Exclusive):
                 self._held.add_item()
                 known[number] = None
             if reason is not None:
-                known[number] = reason
+                known[number] = reason[:MOST_OF_REASON]
