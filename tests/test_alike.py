@@ -167,3 +167,12 @@ def test_kinds_of_payloads_may_take_turns(backend) -> None:
             assert observed(tap.close(at=99)) == reported(body, family)
             rewriter = backend.Rewriter(model="other", usage="drop")
             assert rewriter.feed(body) == rewrite(body, "other", "drop")
+
+
+@pytest.mark.parametrize(("family", "name"), ALL)
+def test_what_earlier_streams_were_like_changes_no_report(backend, family: str, name: str) -> None:
+    for number in range(9):
+        body = encode_event(FAMILIES[family][name](number))
+        tap = backend.Tap(family=family, text=True, started_at=0)
+        tap.feed(body, at=1)
+        assert observed(tap.close(at=99)) == reported(body, family)
