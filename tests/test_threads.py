@@ -12,13 +12,14 @@ import msgspec
 import pytest
 
 from deltawire import ChatCompletionChunk, ConcurrentFeedError, DeltawireError, encode_event
-from deltawire.replay import SAMPLES, sample
+from deltawire.replay import sample
 
+from .chat_json import COUNTED
 from .proxy_streams import FAMILIES
 
 THREADS = 4
 HI = encode_event({"choices": [{"index": 0, "delta": {"content": "hi"}}]})
-STREAMS = {name: sample(name, chunks=30).body for name in SAMPLES if name not in ("big", "demo")}
+STREAMS = {name: sample(name, chunks=30).body for name in COUNTED}
 STREAMS |= {f"{family}, {name}": body for family, bodies in FAMILIES.items() for name, body in bodies.items()}
 
 # How each class is made, and what it gives in the end.
