@@ -9,15 +9,10 @@ from typing import Any
 import pytest
 
 from deltawire import ChatCompletionChunk, LimitExceededError, Limits
-from deltawire.models import Model
+
+from .client_models import CHUNK, construct
 
 LIMITS = Limits(max_event=100)
-
-
-class Made:
-    """A model of no fields, laid out as pydantic lays its models out."""
-
-    __slots__ = ("__dict__", "__pydantic_extra__", "__pydantic_fields_set__", "__pydantic_private__")
 
 
 MAKERS: dict[str, Callable[[SimpleNamespace], Any]] = {
@@ -25,7 +20,7 @@ MAKERS: dict[str, Callable[[SimpleNamespace], Any]] = {
     "StreamDecoder": lambda twin: twin.StreamDecoder(int, limits=LIMITS),
     "ChunkDecoder": lambda twin: twin.ChunkDecoder(limits=LIMITS),
     "TextDecoder": lambda twin: twin.TextDecoder(limits=LIMITS),
-    "ModelDecoder": lambda twin: twin.ModelDecoder(Model(Made, ()), Made, limits=LIMITS),
+    "ModelDecoder": lambda twin: twin.ModelDecoder(CHUNK, construct, limits=LIMITS),
     "CompletionAccumulator": lambda twin: twin.CompletionAccumulator(limits=LIMITS),
     "Rewriter": lambda twin: twin.Rewriter(limits=LIMITS),
     "Rewriter with each": lambda twin: twin.Rewriter(each=lambda event: event, limits=LIMITS),

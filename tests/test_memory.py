@@ -23,8 +23,8 @@ from deltawire import (
 )
 
 from .chat_json import said, stream
+from .client_models import CHUNK, construct
 from .conftest import TWINS, twin
-from .stress.models import CHUNK, construct
 
 HI = stream(said({"content": "hi"}), done="")
 BAD = b"data: {bad\n\n"

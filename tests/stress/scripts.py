@@ -10,8 +10,8 @@ from deltawire import DeltawireError, RawEvent
 from deltawire._compiled import building, decoder, models, stencil
 from deltawire.replay import sample
 
+from ..client_models import CHUNK, construct
 from ..conftest import twin
-from .models import CHUNK, construct
 from .work import BAD, ERROR
 
 COMPILED = twin("compiled")

@@ -14,8 +14,8 @@ from deltawire import DeltawireError, Limits
 from deltawire.replay import sample
 
 from ..chat_json import COUNTED, said, stream
+from ..client_models import CHUNK, construct
 from ..proxy_streams import FAMILIES
-from .models import CHUNK, construct
 
 BODIES = {name: sample(name, chunks=24).body for name in COUNTED}
 BAD = b'data: {"choices": 5}\n\ndata: {nonsense\n\ndata: \xff\xfe\n\n: comment\nid: 7\nretry: 5\n\n'
