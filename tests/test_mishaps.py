@@ -28,7 +28,8 @@ from deltawire import (
     encode_event,
 )
 
-from .conftest import PURE_ONLY, READERS, twin
+from .conftest import PURE_ONLY, twin
+from .readers import READERS, made
 
 HI = {"choices": [{"index": 0, "delta": {"content": "hi"}}]}
 BAD = b"data: bad\n\n"
@@ -217,11 +218,10 @@ def test_a_chunk_that_was_added_may_hold_what_no_stream_does(backend) -> None:
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_reader_may_be_half_fed_and_does_not_pickle(backend, name: str) -> None:
-    kind = getattr(backend, name)
-    made = kind(int) if name == "StreamDecoder" else kind()
+    reader = made(backend, name)
     for take in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError) as refused:
-            take(made)
+            take(reader)
         assert str(refused.value) == f"cannot pickle '{name}' object: it may be in the middle of a stream"
 
 

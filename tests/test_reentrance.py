@@ -8,7 +8,7 @@ import pytest
 
 from deltawire import ChatCompletionChunk, ConcurrentFeedError, DeltawireError, Limits
 
-from .conftest import READERS
+from .readers import READERS, made
 
 LIMITS = Limits(max_event=100)
 LARGE = b"data: " + b"x" * 200 + b"\n\n"
@@ -45,11 +45,6 @@ class Meddler:
         return "slow"
 
 
-def made(backend: Any, name: str) -> Any:
-    kind = getattr(backend, name)
-    return kind(int, limits=LIMITS) if name == "StreamDecoder" else kind(limits=LIMITS)
-
-
 @pytest.fixture
 def refused(monkeypatch: pytest.MonkeyPatch) -> Callable[[Meddler, Callable[[], object]], set[str]]:
     """Run something that meddles, also where an error is made, and return what it was refused with."""
@@ -72,14 +67,14 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> Callable[[Meddler, Callable[[], 
 
 @pytest.mark.parametrize(("name", "call"), CALLS)
 def test_a_call_from_within_feed_is_refused(backend, refused, name: str, call: str) -> None:
-    reader = made(backend, name)
+    reader = made(backend, name, limits=LIMITS)
     meddler = Meddler(reader, call)
     assert refused(meddler, lambda: reader.feed(LARGE)) == {f"{call}() while another call is under way"}
 
 
 @pytest.mark.parametrize(("name", "call"), [each for each in CALLS if each[0] != "EventParser"])
 def test_a_call_from_within_the_end_is_refused(backend, refused, name: str, call: str) -> None:
-    reader = made(backend, name)
+    reader = made(backend, name, limits=LIMITS)
     meddler = Meddler(reader, call)
     ends = {"Tap": lambda: reader.close(meddler), "Rewriter": lambda: reader.finish(meddler)}
     if name not in ends:
@@ -91,14 +86,14 @@ def test_a_call_from_within_the_end_is_refused(backend, refused, name: str, call
 
 @pytest.mark.parametrize("call", [call for name, call in CALLS if name == "CompletionAccumulator"])
 def test_a_call_from_within_add_is_refused(backend, refused, call: str) -> None:
-    reader = made(backend, "CompletionAccumulator")
+    reader = made(backend, "CompletionAccumulator", limits=LIMITS)
     meddler = Meddler(reader, call)
     assert refused(meddler, lambda: reader.add(ADDED)) == {f"{call}() while another call is under way"}
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_what_was_refused_leaves_nothing_behind(backend, refused, name: str) -> None:
-    reader = made(backend, name)
+    reader = made(backend, name, limits=LIMITS)
     assert refused(Meddler(reader, "feed"), lambda: reader.feed(LARGE))
     reader.reset()
     reader.feed(b": nothing\n\n")

@@ -5,34 +5,24 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
-from deltawire import ChatCompletionChunk, ConcurrentFeedError, DeltawireError, encode_event
+from deltawire import ChatCompletionChunk, ConcurrentFeedError, encode_event
 from deltawire.replay import sample
 
 from .chat_json import COUNTED
 from .proxy_streams import FAMILIES
+from .readers import READERS, all_of, at_work, cut
 
 THREADS = 4
 HI = encode_event({"choices": [{"index": 0, "delta": {"content": "hi"}}]})
 STREAMS = {name: sample(name, chunks=30).body for name in COUNTED}
 STREAMS |= {f"{family}, {name}": body for family, bodies in FAMILIES.items() for name, body in bodies.items()}
 
-# How each class is made, and what it gives in the end.
-MAKERS: dict[str, Callable[[SimpleNamespace], Any]] = {
-    "EventParser": lambda twin: twin.EventParser(),
-    "StreamDecoder": lambda twin: twin.StreamDecoder(Any),
-    "ChunkDecoder": lambda twin: twin.ChunkDecoder(),
-    "TextDecoder": lambda twin: twin.TextDecoder(),
-    "CompletionAccumulator": lambda twin: twin.CompletionAccumulator(),
-    "Tap": lambda twin: twin.Tap(text=True, started_at=0),
-    "Rewriter": lambda twin: twin.Rewriter(model="house", usage="drop"),
-}
-each_class = pytest.mark.parametrize("name", MAKERS)
+each_class = pytest.mark.parametrize("name", READERS)
 
 
 @contextmanager
@@ -46,29 +36,12 @@ def switching() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def outcome(reader: Any, body: bytes, size: int) -> list[Any]:
-    """Return all that comes of a body, faults included."""
-    log: list[Any] = []
-    tapping = hasattr(reader, "close")
-    for at in range(0, len(body), size):
-        try:
-            log.append(reader.feed(body[at : at + size], *([at] if tapping else [])))
-        except DeltawireError as fault:
-            log.append((type(fault), str(fault)))
-    try:
-        log.append(repr(reader.close(len(body))) if tapping else reader.finish())
-    except DeltawireError as fault:
-        log.append((type(fault), str(fault)))
-    if hasattr(reader, "completion"):
-        log.append(reader.completion())
-    return log
-
-
 @each_class
 def test_an_object_for_each_thread_gives_what_one_alone_gives(backend, name: str) -> None:
     def work(_: int) -> list[Any]:
         begun.wait(10)
-        return [outcome(MAKERS[name](backend), body, size) for body in STREAMS.values() for size in (50, 700, 1 << 20)]
+        cuts = [cut(body, size) for body in STREAMS.values() for size in (50, 700, 1 << 20)]
+        return [all_of(at_work(backend, name), reads) for reads in cuts]
 
     begun = threading.Barrier(1)
     alone = work(0)
@@ -81,7 +54,7 @@ def test_an_object_for_each_thread_gives_what_one_alone_gives(backend, name: str
 @each_class
 def test_calls_of_several_threads_are_whole_or_refused(backend, name: str) -> None:
     rounds = 300
-    reader = MAKERS[name](backend)
+    reader = at_work(backend, name)
     begun = threading.Barrier(THREADS)
 
     def work(_: int) -> int:
@@ -165,7 +138,7 @@ def test_a_call_while_the_bytes_are_asked_for_is_refused(backend, name: str, cal
             waiting.here()
             return memoryview(HI)
 
-    reader = MAKERS[name](backend)
+    reader = at_work(backend, name)
     waiting = Waiting(lambda: getattr(reader, call)(*([HI] if call == "feed" else [])))
     reader.feed(Exporter())
     assert str(waiting.refused) == f"{call}() while another call is under way"
