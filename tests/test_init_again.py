@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deltawire import ChatCompletionChunk, ConcurrentFeedError, LimitExceededError, Limits, encode_event
+from deltawire import ChatCompletionChunk, LimitExceededError, Limits, encode_event
 
 from .readers import READERS, all_of, at_work
 
@@ -85,19 +85,3 @@ def test_init_of_an_accumulator_in_use_begins_anew_with_its_limits(backend) -> N
     accumulator.__init__()
     assert accumulator.error is None
     assert accumulator.completion().choices == []
-
-
-def test_an_init_refused_within_a_call_does_not_change_the_type(backend) -> None:
-    refusals = []
-
-    class Meddling(ChatCompletionChunk):
-        def __post_init__(self) -> None:
-            with pytest.raises(ConcurrentFeedError) as refusal:
-                decoder.__init__(Chunk)
-            refusals.append(str(refusal.value))
-
-    decoder = backend.ChunkDecoder(Meddling)
-    chunks = decoder.feed(STREAM + encode_event({"model": 5}))
-    assert [type(chunk) for chunk in chunks] == [Meddling] * 3
-    assert decoder.stats.coerced == 1
-    assert set(refusals) == {"__init__() while another call is under way"}
