@@ -3,6 +3,7 @@
 import ctypes
 import dataclasses
 import mmap
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from deltawire import (
 
 from .chat_json import said, stream
 from .client_models import CHUNK, construct
-from .conftest import TWINS, twin
+from .conftest import PURE_ONLY, TWINS, twin
 
 HI = stream(said({"content": "hi"}), done="")
 BAD = b"data: {bad\n\n"
@@ -228,3 +229,12 @@ def test_a_model_that_there_is_no_memory_for_is_no_fault_of_the_stream(backend: 
         decoder.feed(odd)
     assert decoder.error is None
     assert backend.ModelDecoder(CHUNK, construct).feed(odd) == [("constructed", {"_a": 1})]
+
+
+@pytest.mark.skipif(PURE_ONLY or sys.version_info >= (3, 12), reason="None is immortal since Python 3.12")
+def test_no_reference_is_lost() -> None:
+    decoder = twin("compiled").ChunkDecoder()
+    before = sys.getrefcount(None)
+    for number in range(2000):
+        decoder.feed(b'data: {"id":"x%d","created":%d.5}\n\n' % (number, number))
+    assert abs(sys.getrefcount(None) - before) < 200

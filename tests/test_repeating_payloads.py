@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deltawire import encode_event
+from deltawire import ChunkDecodeError, encode_event
 
 from .chat_json import said
 from .folding_oracle import completion_of, past_faults, payloads_of
@@ -156,3 +156,12 @@ def test_kinds_of_payloads_may_take_turns(backend) -> None:
             assert observed(tap.close(at=99)) == reported(body, family)
             rewriter = backend.Rewriter(model="other", usage="drop")
             assert rewriter.feed(body) == rewrite(body, "other", "drop")
+
+
+def test_data_of_several_lines_is_not_compared_with_the_wire(backend) -> None:
+    message = b'data: {"choices":[{"index":0,"delta":{"content":\ndata: "a"}}],"model":"x"}\n\n'
+    bad = message.replace(b'\ndata: "a"', b'\n"c"')
+    decoder = backend.ChunkDecoder()
+    chunks = decoder.feed(message * 3 + message.replace(b'"a"', b'"b"') * 2 + bad)
+    assert [chunk.choices[0].delta.content for chunk in chunks] == ["a", "a", "a", "b", "b"]
+    assert isinstance(decoder.error, ChunkDecodeError)
