@@ -10,7 +10,7 @@ from deltawire import DeltawireError, LimitExceededError
 
 from .client_models import CHUNK, construct
 
-# The public ones; `made` also makes a `ModelDecoder`, which a client library is read with.
+# The public ones; `made` makes a `ModelDecoder` too.
 READERS = [
     *("EventParser", "StreamDecoder", "ChunkDecoder", "TextDecoder", "CompletionAccumulator", "Tap", "Rewriter"),
 ]

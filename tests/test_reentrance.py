@@ -49,7 +49,7 @@ def refusals(*calls: Callable[[], object]) -> list[str]:
     return seen
 
 
-# --- where an error is made, and from what is asked for its number or its text ------------
+# --- where an error is made, and from what is asked for its number or its text --------
 
 
 class Meddler:
@@ -172,7 +172,7 @@ def test_an_init_refused_within_a_call_does_not_change_the_type(backend) -> None
     assert all(each == [refusal_of("__init__")] for each in seen)
 
 
-# --- from each ----------------------------------------------------------------------
+# --- from each ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", ["feed", "finish", "reset"])
@@ -186,7 +186,7 @@ def test_a_call_from_within_each_is_refused(backend, call: str) -> None:
         rewriter.feed(HI)
 
 
-# --- from an argument ---------------------------------------------------------------
+# --- from an argument -----------------------------------------------------------------
 
 
 def test_a_time_that_runs_code_does_not_reach_the_tap(backend) -> None:
@@ -228,7 +228,7 @@ def test_an_index_that_runs_code_does_not_reach_the_accumulator_it_is_added_to(b
     assert (choice.index, choice.message.content) == (1, "hihi")
 
 
-# --- from whatever function runs meanwhile -------------------------------------------
+# --- from whatever function runs meanwhile --------------------------------------------
 
 
 def test_what_is_fed_while_it_reads_is_refused(backend) -> None:
@@ -252,7 +252,7 @@ def test_what_is_fed_while_it_reads_is_refused(backend) -> None:
     assert tap.close().text == "hi"
 
 
-# --- from another thread -------------------------------------------------------------
+# --- from another thread --------------------------------------------------------------
 
 
 class Waiting:
