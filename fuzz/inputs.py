@@ -3,8 +3,9 @@
 from functools import cache
 from pathlib import Path
 
-from deltawire.replay import SAMPLES, sample
+from deltawire.replay import sample
 from tests import corpus
+from tests.chat_json import COUNTED
 from tests.proxy_streams import STREAMS
 from tests.stencils.mutation import CHUNKS, Bytes, Chance, one, with_other_values
 
@@ -55,7 +56,7 @@ class Input:
 @cache
 def seeds() -> list[bytes]:
     """Return bodies to begin with: the samples, streams of the tests, and the corpus where it is there."""
-    bodies = [sample(name, chunks=12).body for name in SAMPLES if name not in ("big", "demo")]
+    bodies = [sample(name, chunks=12).body for name in COUNTED]
     bodies += STREAMS.values()
     bodies += [corpus.body(entry["file"]) for entry in corpus.streams()]
     return [body[:LONGEST] for body in bodies]

@@ -1,13 +1,14 @@
 """What is compared, one function for each target: an input in, AssertionError out where something differs."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from deltawire import LimitExceededError, Limits, include_usage_in_request
+from deltawire import Limits, include_usage_in_request
 from tests.conftest import forget_shapes, twin
+from tests.readers import log_of, result_of
 from tests.stencils.mutation import Bytes, one
-from tests.stencils.outcomes import check, same, seen
+from tests.stencils.outcomes import check, same
 
 from .inputs import Input
 
@@ -19,11 +20,8 @@ _FAMILIES = ["auto", "auto", "auto", "chat", "completions", "responses", "messag
 
 
 def tried(call: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a call gives, or its exception as type and message."""
-    try:
-        return call(*arguments)
-    except Exception as error:  # noqa: BLE001 (whatever it is, the other twin must raise the same)
-        return type(error).__name__, str(error)
+    """Return what a call gives, or its exception: whatever it is, the other twin must raise the same."""
+    return result_of(call, *arguments, errors=Exception)
 
 
 def equal(pure: Any, compiled: Any) -> None:
@@ -40,20 +38,6 @@ def _limits(given: Input) -> Limits:
     )
 
 
-def _fed(reader: Any, reads: Iterable[bytes]) -> list[Any]:
-    """Feed reads, past faults, and return all that is to be seen after each."""
-    log: list[Any] = []
-    for data in reads:
-        log.append(seen(tried(reader.feed, data)))
-        while (fault := reader.error) is not None:
-            log.append((type(fault).__name__, str(fault)))
-            tried(reader.feed, b"")
-            if isinstance(fault, LimitExceededError):
-                return log
-            log.append(seen(tried(reader.feed, b"")))
-    return log
-
-
 def _read(name: str, data: bytes, *, uncut: bool, **options: Any) -> list[Any]:
     """Run an input through both twins of a class, and return the log."""
     given = Input(data)
@@ -62,12 +46,12 @@ def _read(name: str, data: bytes, *, uncut: bool, **options: Any) -> list[Any]:
     logs = []
     for twins in TWINS:
         reader = getattr(twins, name)(limits=limits, **options)
-        log = _fed(reader, reads)
+        log = log_of(reader, reads, Exception)
         logs.append([log, tried(reader.finish), repr(getattr(reader, "error", None))])
     equal(*logs)
     if uncut and limits.max_event == 0:
         whole = getattr(COMPILED, name)(limits=limits, **options)
-        log = _fed(whole, [given.body])
+        log = log_of(whole, [given.body], Exception)
         flat = [value for values in logs[0][0] for value in values]
         equal(flat, [value for values in log for value in values])
     return logs[0]

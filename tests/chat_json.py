@@ -3,6 +3,11 @@
 import json
 from typing import Any, NamedTuple
 
+from deltawire.replay import SAMPLES
+
+# Sample streams of as many chunks as are asked for.
+COUNTED = [name for name in SAMPLES if name not in ("big", "demo")]
+
 
 class Quirk(NamedTuple):
     """A stream with its quirk's name."""

@@ -18,11 +18,6 @@ settings.load_profile("deltawire")
 PURE_ONLY = os.environ.get("DELTAWIRE_PURE", "") not in ("", "0")
 TWINS = ["pure"] if PURE_ONLY else ["pure", "compiled"]
 
-# The public classes of a twin that read a stream; `StreamDecoder` alone must be told a type.
-READERS = [
-    *("EventParser", "StreamDecoder", "ChunkDecoder", "TextDecoder", "CompletionAccumulator", "Tap", "Rewriter"),
-]
-
 
 def twin(name: str) -> SimpleNamespace:
     """Return the public names of one twin."""

@@ -385,3 +385,13 @@ def test_text_of_a_part_that_is_replaced_by_too_much_is_kept(backend) -> None:
     payloads = [said({"annotations": [{"index": 0, "text": text}]}) for text in ("before", {"x": "x" * 100})]
     accumulator = overflowing(backend, Limits(max_message=250), payloads)
     assert "before" in json.dumps(json_of(accumulator.completion()))
+
+
+def test_a_chunk_that_was_added_may_hold_what_no_stream_does(backend) -> None:
+    accumulator = backend.CompletionAccumulator()
+    odd: Any = {"id": 5, "created": "soon", "model": "\ud800m"}
+    accumulator.add(ChatCompletionChunk(**odd, choices=[Choice(index=0, delta=Delta(content="\ud83d"))]))
+    accumulator.feed(stream(said({"content": "hi"})))
+    completion = accumulator.completion()
+    assert (completion.id, completion.created, completion.model) == ("5", None, "\ufffdm")
+    assert completion.choices[0].message.content == "\ufffdhi"

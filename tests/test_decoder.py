@@ -7,7 +7,6 @@ from deltawire import (
     ChatCompletionChunk,
     Choice,
     ChunkDecodeError,
-    ConcurrentFeedError,
     Delta,
     LimitExceededError,
     Limits,
@@ -329,31 +328,6 @@ def test_raw_members_outlive_the_call(backend) -> None:
     read[:] = b"x" * len(read)
     read.clear()
     assert bytes(envelope.body) == b"[1, 2]"
-
-
-def test_feeding_from_inside_a_feed_is_an_error(backend) -> None:
-    seen: list[type] = []
-
-    def hook(kind: type, value: object) -> object:
-        for call in (lambda: decoder.feed(b""), decoder.finish, decoder.reset):
-            try:
-                call()
-            except ConcurrentFeedError as error:
-                seen.append(type(error))
-        return kind(value)
-
-    decoder = backend.StreamDecoder(msgspec.json.Decoder(complex, dec_hook=hook))
-    assert decoder.feed(events(b'"1"')) == [1]
-    assert seen == [ConcurrentFeedError] * 3
-
-
-def test_a_concurrent_feed_that_a_hook_lets_pass_is_the_fault(backend) -> None:
-    def hook(kind: type, value: object) -> object:
-        decoder.feed(b"")
-
-    decoder = backend.StreamDecoder(msgspec.json.Decoder(complex, dec_hook=hook))
-    assert decoder.feed(events(b'"1"', b'"2"')) == []
-    assert isinstance(decoder.error, ConcurrentFeedError)
 
 
 @pytest.mark.parametrize("data", ["text", 5, None, [1]])

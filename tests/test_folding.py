@@ -16,15 +16,12 @@ from .conftest import TWINS, twin
 from .corpus import body, is_chat, streams
 from .folding_oracle import completion_of, json_of, observed, past_faults, payloads_of
 from .quirks import QUIRKS
+from .readers import cut
 
 # Of recorded streams, by the size of a read: reads of one byte are many, and the beginning has all that they can meet.
 LENGTHS = {1: 60_000, 7: 1 << 30, 1460: 1 << 30, 65536: 1 << 30}
 SIZES = list(LENGTHS)
 each_quirk = pytest.mark.parametrize("quirk", QUIRKS, ids=lambda quirk: quirk.name)
-
-
-def sliced(data: bytes, size: int) -> list[bytes]:
-    return [data[at : at + size] for at in range(0, len(data), size)]
 
 
 @pytest.mark.parametrize("quirk", [quirk for quirk in QUIRKS if quirk.completion], ids=lambda quirk: quirk.name)
@@ -36,7 +33,7 @@ def test_the_oracle_says_what_is_written_out(quirk: Quirk) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_a_quirk_folds_as_the_oracle_says(backend, quirk: Quirk, size: int) -> None:
     expected = completion_of(payloads_of(quirk.body))
-    assert observed(backend.CompletionAccumulator(), *sliced(quirk.body, size)) == expected
+    assert observed(backend.CompletionAccumulator(), *cut(quirk.body, size)) == expected
 
 
 @each_quirk
@@ -91,7 +88,7 @@ def test_a_recorded_stream_folds_as_the_oracle_says(backend, name: str, size: in
     recorded = body(name)[: LENGTHS[size]]
     expected = folded(name, LENGTHS[size])
     assert expected["choices"]
-    assert observed(backend.CompletionAccumulator(), *sliced(recorded, size)) == expected
+    assert observed(backend.CompletionAccumulator(), *cut(recorded, size)) == expected
 
 
 # --- random chunks --------------------------------------------------------------------
@@ -157,7 +154,7 @@ def test_random_chunks_fold_as_the_oracle_says(chunks: list[dict[str, Any]], siz
     ends = []
     for name in TWINS:
         backend = twin(name)
-        assert observed(backend.CompletionAccumulator(), *sliced(stream(*chunks), size)) == expected
+        assert observed(backend.CompletionAccumulator(), *cut(stream(*chunks), size)) == expected
         accumulator = backend.CompletionAccumulator()
         for number, chunk in enumerate(chunks):
             event = stream(chunk, done="")

@@ -1,6 +1,8 @@
 """Iterating over sources: what is given, when the source is closed, how it ends."""
 
 import asyncio
+import contextlib
+import gc
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -10,6 +12,9 @@ from deltawire import ChunkDecodeError, UpstreamError, aiter_chunks, aiter_event
 
 STREAM = b'data: {"id":"a"}\n\ndata: {"id":"b","choices":[{"index":0,"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 FAULTY = b'data: {"id":"a"}\n\ndata: {bad\n\ndata: {"id":"b"}\n\n'
+
+
+CHUNK = b'data: {"id":"a"}\n\n'
 
 
 class Source:
@@ -177,3 +182,67 @@ def test_a_users_type_and_limits_are_passed_on() -> None:
     assert next(iter_chunks(b'data: {"extra":5}\n\n', type=MyChunk)).extra == 5
     with pytest.raises(deltawire.LimitExceededError):
         decode(STREAM, limits=deltawire.Limits(max_event=3))
+
+
+class Closing:
+    """Counts how often it is closed, and how often what iterates over it was."""
+
+    def __init__(self) -> None:
+        self.closed: list[str] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield CHUNK
+            yield CHUNK
+        finally:
+            self.closed.append("iterator")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            yield CHUNK
+            await asyncio.sleep(10)
+            yield CHUNK
+        finally:
+            self.closed.append("iterator")
+
+    def close(self) -> None:
+        self.closed.append("source")
+
+
+@pytest.mark.parametrize("taken", [0, 1, 5])
+def test_a_source_is_closed_once_and_its_iterator_too(taken: int) -> None:
+    source = Closing()
+    with iter_chunks(source) as stream:
+        for _ in range(taken):
+            next(stream, None)
+    stream.close()
+    gc.collect()
+    assert source.closed in (["iterator", "source"], ["source"])
+    assert taken == 0 or source.closed == ["iterator", "source"]
+
+
+def test_closing_while_another_task_waits_closes_the_source() -> None:
+    async def run() -> list[str]:
+        source = Closing()
+        stream = aiter_chunks(source)
+        assert await anext(stream)
+        waiting = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError):
+            await stream.aclose()
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiting
+        return source.closed
+
+    assert "source" in asyncio.run(run())
+
+
+def test_an_async_source_is_closed_with_what_iterates_over_it() -> None:
+    async def run() -> list[str]:
+        source = Closing()
+        async with aiter_chunks(source) as stream:
+            assert await anext(stream)
+        return source.closed
+
+    assert asyncio.run(run()) == ["iterator", "source"]

@@ -5,8 +5,19 @@ from typing import Any
 
 import pytest
 
-from deltawire import ChunkDecodeError, DeltawireError, LimitExceededError, Limits, encode_event
+from deltawire import (
+    ChunkDecodeError,
+    DeltawireError,
+    LimitExceededError,
+    Limits,
+    UpstreamError,
+    accumulate,
+    encode_event,
+)
 
+from .chat_json import said
+
+HI = encode_event(said({"content": "hi"}))
 BAD = b"data: bad\n\n"
 
 
@@ -162,3 +173,33 @@ def test_of_a_finish_reason_as_much_is_kept_as_a_word_may_have(backend, kind: st
         reader.feed(encode_event({"choices": [{"index": number, "finish_reason": "r" * length}]}))
     end = reader.close() if kind == "Tap" else reader.finish()
     assert end.finish_reasons == dict.fromkeys(range(3), "r" * 256)
+
+
+def test_over_a_limit_the_completion_has_what_came_before(backend) -> None:
+    accumulator = backend.CompletionAccumulator(limits=Limits(max_message=100))
+    accumulator.feed(HI + encode_event({"model": "m" * 200}))
+    assert isinstance(accumulator.error, LimitExceededError)
+    assert accumulator.completion().choices[0].message.content == "hi"
+    with pytest.raises(LimitExceededError, match=r"^message of 202 bytes, at most 100 allowed$") as raised:
+        accumulate(HI + encode_event({"model": "m" * 200}), limits=Limits(max_message=100))
+    assert raised.value.completion == accumulator.completion()
+
+
+def test_a_fault_is_not_lost_when_too_much_waits_behind_it(backend) -> None:
+    decoder = backend.ChunkDecoder(limits=Limits(max_event=100))
+    decoder.feed(HI + BAD + encode_event({"error": {"message": "quota"}}))
+    with pytest.raises(ChunkDecodeError):
+        decoder.feed(b"")
+    assert decoder.feed(b"x" * 101) == []
+    with pytest.raises(UpstreamError, match="quota"):
+        decoder.feed(b"")
+    with pytest.raises(LimitExceededError, match="101 bytes waiting"):
+        decoder.feed(b"")
+
+
+def test_finish_reasons_are_bounded(backend) -> None:
+    for kind in (backend.ChunkDecoder, backend.TextDecoder, backend.CompletionAccumulator):
+        reader = kind(limits=Limits(max_items=3))
+        reader.feed(b"".join(encode_event({"choices": [{"index": index}]}) for index in range(5)))
+        with pytest.raises(LimitExceededError, match="at most 3 allowed"):
+            reader.finish()

@@ -55,7 +55,7 @@ def test_every_byte_of_five_streams_comes_through_raw_and_costs_something() -> N
     for got in (first, second):
         assert got.whole == 5
         assert 1 < got.cpu < 20_000
-        assert 0 <= got.user <= got.cpu
+        assert 0 <= got.user <= got.cpu * 1.001  # a sum that is rounded
         assert got.reports is None
 
 

@@ -9,17 +9,9 @@ import pytest
 from deltawire import ChunkDecodeError, LimitExceededError, Limits, UpstreamError
 from deltawire.models import Field, Kind, Model, Value
 
+from .client_models import Made
+
 EXACT = 2**53
-
-
-class Made:
-    """What a library's models have, and nothing else."""
-
-    __slots__ = ("__dict__", "__pydantic_extra__", "__pydantic_fields_set__", "__pydantic_private__")
-
-    def parts(self) -> tuple[dict[str, Any], set[str], dict[str, Any], Any]:
-        return self.__dict__, self.__pydantic_fields_set__, self.__pydantic_extra__, self.__pydantic_private__
-
 
 INNER = Model(
     Made,

@@ -1,6 +1,5 @@
 """Whatever comes, the twins do the same: results, faults, messages and state."""
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -8,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deltawire import DecoderStats, DeltawireError, Limits
+from deltawire import DecoderStats, Limits
 
 from .conftest import PURE_ONLY, twin
 from .oracle import interpret, observed
+from .readers import log_of, result_of
 
 pytestmark = pytest.mark.skipif(PURE_ONLY, reason="only the pure twin is asked for")
 
@@ -45,27 +45,19 @@ def cut_up(stream: bytes, cuts: list[int]) -> list[bytes]:
     return [stream[start:end] for start, end in zip([0, *places], [*places, len(stream)], strict=True)]
 
 
-def outcome(call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except DeltawireError as error:
-        members = {name: value for name, value in vars(error).items() if not name.startswith("__")}
-        return type(error), str(error), repr(members)
-
-
 def parse(name: str, reads: list[bytes], limits: Limits) -> list[Any]:
     parser = twin(name).EventParser(last_event_id="0", limits=limits)
     log: list[Any] = []
     for _ in range(2):  # a stream, and the next one of the same parser
-        log += [(outcome(lambda read=read: parser.feed(read)), str(parser.error)) for read in reads]
-        log += [parser.last_event_id, parser.reconnection_time, outcome(parser.finish)]
+        log += [(result_of(parser.feed, read), str(parser.error)) for read in reads]
+        log += [parser.last_event_id, parser.reconnection_time, result_of(parser.finish)]
     return log
 
 
 def decode(name: str, reads: list[bytes], limits: Limits) -> list[Any]:
     decoder = twin(name).ChunkDecoder(limits=limits)
-    log = [(outcome(lambda read=read: decoder.feed(read)), repr(decoder.error), stats(decoder)) for read in reads]
-    ends = [outcome(decoder.finish) for _ in range(12)]
+    log = [(result_of(decoder.feed, read), repr(decoder.error), stats(decoder)) for read in reads]
+    ends = [result_of(decoder.finish) for _ in range(12)]
     return [*log, *ends, decoder.done, stats(decoder), repr(decoder.error)]
 
 
@@ -113,13 +105,8 @@ def test_decoders_do_the_same(stream: bytes, cuts: list[int], most: int) -> None
 def test_the_cuts_change_nothing(stream: bytes, cuts: list[int]) -> None:
     def everything(name: str, reads: list[bytes]) -> list[Any]:
         decoder = twin(name).ChunkDecoder()
-        log: list[Any] = []
-        for read in reads:
-            log += decoder.feed(read)
-            while decoder.error is not None:
-                log.append(outcome(lambda: decoder.feed(b"")))
-                log += decoder.feed(b"")
-        return [*log, outcome(decoder.finish), outcome(decoder.finish), decoder.done]
+        log = [value for values in log_of(decoder, reads) for value in values]
+        return [*log, result_of(decoder.finish), result_of(decoder.finish), decoder.done]
 
     whole = everything("pure", [stream])
     for name in ("pure", "compiled"):

@@ -4,16 +4,17 @@ from collections.abc import Callable
 
 import pytest
 
-from .test_scaling import check, gather, sliced
+from .readers import cut
+from .test_scaling import check, gather
 
 # All are small, so that libc gives the memory of none of them back, and takes it anew, at each run.
 FRAMED: dict[str, Callable[[int], list[bytes]]] = {
     "CR only": lambda scale: [b"data: x\r\r" * 10_000 * scale],
-    "CR only, one line": lambda scale: sliced(b"data: " + b"x" * 20_000 * scale + b"\r\r", 64),
-    "reads of one byte": lambda scale: sliced(b"data: " + b"x" * 5_000 * scale + b"\n\n", 1),
-    "one line": lambda scale: sliced(b"data: " + b"x" * 20_000 * scale + b"\n\n", 64),
-    "one comment": lambda scale: sliced(b":" + b"x" * 20_000 * scale + b"\n", 64),
-    "many data lines": lambda scale: sliced(b"data: x\n" * 5_000 * scale + b"\n", 64),
+    "CR only, one line": lambda scale: cut(b"data: " + b"x" * 20_000 * scale + b"\r\r", 64),
+    "reads of one byte": lambda scale: cut(b"data: " + b"x" * 5_000 * scale + b"\n\n", 1),
+    "one line": lambda scale: cut(b"data: " + b"x" * 20_000 * scale + b"\n\n", 64),
+    "one comment": lambda scale: cut(b":" + b"x" * 20_000 * scale + b"\n", 64),
+    "many data lines": lambda scale: cut(b"data: x\n" * 5_000 * scale + b"\n", 64),
     "many data lines, one read": lambda scale: [b"data: x\n" * 5_000 * scale + b"\n"],
     "many tiny events": lambda scale: [b"data:\n\n" * 4_000 * scale],
     "CR and LF in turn": lambda scale: [b"data: x\r\n\r\n" * 4_000 * scale],

@@ -16,6 +16,7 @@ from deltawire import encode_error, encode_event
 from . import corpus
 from .conftest import PURE_ONLY, TWINS, twin
 from .quirks import QUIRKS
+from .readers import cut
 from .rewrite_oracle import blocks, lines, members, ready, rewrite
 from .rewritten_streams import (
     CHUNK,
@@ -45,10 +46,6 @@ BODIES = {f"wire, {name}": body for name, body in WIRE.items()} | {
 RECORDED = [entry["file"] for entry in corpus.streams()]
 
 
-def sliced(body: bytes, size: int) -> list[bytes]:
-    return [body[at : at + size] for at in range(0, len(body), size)]
-
-
 def written(backend: SimpleNamespace, reads: list[bytes], **task: Any) -> bytes:
     """Return all that a rewriter writes."""
     rewriter = backend.Rewriter(**task)
@@ -66,7 +63,7 @@ def recorded(name: str, length: int | None, **task: Any) -> bytes:
 def test_a_stream_becomes_what_the_oracle_says(backend, name: str, task: str) -> None:
     body, want = BODIES[name], rewrite(BODIES[name], **TASKS[task])
     for size in (1, 2, 7, 100, 4096):
-        assert written(backend, sliced(body, size), **TASKS[task]) == want
+        assert written(backend, cut(body, size), **TASKS[task]) == want
 
 
 @corpus.needs_corpus
@@ -75,15 +72,15 @@ def test_a_recorded_stream_becomes_what_the_oracle_says(backend, name: str) -> N
     body = corpus.body(name)
     for task in TASKS.values():
         for size, length in ((4096, None), (100, 50_000), (1, 3000)):
-            assert written(backend, sliced(body[:length], size), **task) == recorded(name, length, **task)
+            assert written(backend, cut(body[:length], size), **task) == recorded(name, length, **task)
 
 
 @pytest.mark.parametrize("name", BODIES)
 def test_with_nothing_to_do_every_byte_goes_on(backend, name: str) -> None:
     body = BODIES[name]
     for size in (1, 100, 4096):
-        assert written(backend, sliced(body, size)) == body
-        assert written(backend, sliced(body, size), each=lambda event: event) == body
+        assert written(backend, cut(body, size)) == body
+        assert written(backend, cut(body, size), each=lambda event: event) == body
 
 
 @corpus.needs_corpus
@@ -106,7 +103,7 @@ def test_a_payload_becomes_what_is_written_beside_it(backend, payload: Payload) 
         want = b"" if payload.after is None else (frame % payload.after).encode()
         # Three times, for a rewriter that learns; and once with each of the two tasks alone.
         assert written(backend, [body * 3], model=MODEL, usage="drop") == want * 3
-        assert written(backend, sliced(body, 1), model=MODEL, usage="drop") == want
+        assert written(backend, cut(body, 1), model=MODEL, usage="drop") == want
         assert written(backend, [body], model=MODEL) + written(backend, [body], usage="drop") == rewrite(
             body, model=MODEL
         ) + rewrite(body, usage="drop")

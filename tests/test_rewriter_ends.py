@@ -9,7 +9,6 @@ import pytest
 
 from deltawire import (
     ChatCompletionChunk,
-    ConcurrentFeedError,
     EventParser,
     LimitExceededError,
     Limits,
@@ -166,17 +165,6 @@ def test_after_an_exception_of_each_a_stream_can_be_ended_with_it(backend) -> No
     assert ended.startswith(HI + b'data: {"error":')
     assert ended.endswith(DONE)
     assert b"data: 3" not in ended
-
-
-@pytest.mark.parametrize("call", ["feed", "finish", "reset"])
-def test_a_call_from_within_each_is_refused(backend, call: str) -> None:
-    def again(event: RawEvent) -> RawEvent:
-        getattr(rewriter, call)(*([ONE] if call == "feed" else []))
-        return event
-
-    rewriter = backend.Rewriter(each=again)
-    with pytest.raises(ConcurrentFeedError):
-        rewriter.feed(ONE)
 
 
 def test_an_event_within_the_limit_passes_at_every_cut(backend) -> None:

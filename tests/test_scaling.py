@@ -9,23 +9,23 @@ import pytest
 
 from deltawire import encode_event
 
+from .folding_oracle import past_faults
+from .readers import cut
+
 KIB = 1024
 # Long, and four times as long still in a cache: beyond it each byte costs more, whoever copies it.
 LONG = 256 * KIB
-
-
-def sliced(stream: bytes, size: int) -> list[bytes]:
-    return [stream[at : at + size] for at in range(0, len(stream), size)]
+FAULT = b"data: {\n\n"
 
 
 # Reads of a stream that is `scale` times as long.
 SHAPES: dict[str, Callable[[int], list[bytes]]] = {
     "CR only": lambda scale: [b"data: x\r\r" * 20_000 * scale],
-    "CR only, one line": lambda scale: sliced(b"data: " + b"x" * LONG * scale + b"\r\r", KIB),
-    "reads of one byte": lambda scale: sliced(b"data: " + b"x" * 20_000 * scale + b"\n\n", 1),
-    "one long line": lambda scale: sliced(b"data: " + b"x" * LONG * scale + b"\n\n", 4 * KIB),
-    "one comment": lambda scale: sliced(b":" + b"x" * LONG * scale + b"\n", KIB),
-    "many data lines": lambda scale: sliced(b"data: x\n" * 25_000 * scale + b"\n", 4 * KIB),
+    "CR only, one line": lambda scale: cut(b"data: " + b"x" * LONG * scale + b"\r\r", KIB),
+    "reads of one byte": lambda scale: cut(b"data: " + b"x" * 20_000 * scale + b"\n\n", 1),
+    "one long line": lambda scale: cut(b"data: " + b"x" * LONG * scale + b"\n\n", 4 * KIB),
+    "one comment": lambda scale: cut(b":" + b"x" * LONG * scale + b"\n", KIB),
+    "many data lines": lambda scale: cut(b"data: x\n" * 25_000 * scale + b"\n", 4 * KIB),
     "many data lines, one read": lambda scale: [b"data: x\n" * 25_000 * scale + b"\n"],
     "many tiny events": lambda scale: [b"data:\n\n" * 20_000 * scale],
     "many ids": lambda scale: [b"id: 1\n" * 20_000 * scale + b"data: x\n\n"],
@@ -99,7 +99,7 @@ def test_events_cost_is_linear(backend, shape: str) -> None:
 
 def test_many_faults_in_one_read_cost_is_linear(backend) -> None:
     def run(scale: int) -> Callable[[], object]:
-        stream = b"data: {\n\n" * 400 * scale
+        stream = FAULT * 400 * scale
 
         def decode() -> None:
             decoder = backend.ChunkDecoder()
@@ -112,7 +112,19 @@ def test_many_faults_in_one_read_cost_is_linear(backend) -> None:
 
         return decode
 
-    check(run, lambda scale: gather([b"data: {\n\n" * 400 * scale]))
+    check(run, lambda scale: gather([FAULT * 400 * scale]))
+
+
+def test_reads_waiting_behind_faults_cost_is_linear(backend) -> None:
+    def run(scale: int) -> Callable[[], object]:
+        def decode() -> None:
+            decoder = backend.ChunkDecoder()
+            for _ in range(1000 * scale):
+                past_faults(decoder.feed, FAULT * 2)
+
+        return decode
+
+    check(run, lambda scale: gather([FAULT * 2] * 1000 * scale))
 
 
 HASHED_ALIKE = sys.hash_info.modulus

@@ -2,36 +2,26 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from types import SimpleNamespace
 from typing import Any
 
-import msgspec
 import pytest
 
-from deltawire import ChatCompletionChunk, ConcurrentFeedError, DeltawireError, encode_event
-from deltawire.replay import SAMPLES, sample
+from deltawire import ConcurrentFeedError, encode_event
+from deltawire.replay import sample
 
+from .chat_json import COUNTED
 from .proxy_streams import FAMILIES
+from .readers import READERS, all_of, at_work, cut
 
 THREADS = 4
 HI = encode_event({"choices": [{"index": 0, "delta": {"content": "hi"}}]})
-STREAMS = {name: sample(name, chunks=30).body for name in SAMPLES if name not in ("big", "demo")}
+STREAMS = {name: sample(name, chunks=30).body for name in COUNTED}
 STREAMS |= {f"{family}, {name}": body for family, bodies in FAMILIES.items() for name, body in bodies.items()}
 
-# How each class is made, and what it gives in the end.
-MAKERS: dict[str, Callable[[SimpleNamespace], Any]] = {
-    "EventParser": lambda twin: twin.EventParser(),
-    "StreamDecoder": lambda twin: twin.StreamDecoder(Any),
-    "ChunkDecoder": lambda twin: twin.ChunkDecoder(),
-    "TextDecoder": lambda twin: twin.TextDecoder(),
-    "CompletionAccumulator": lambda twin: twin.CompletionAccumulator(),
-    "Tap": lambda twin: twin.Tap(text=True, started_at=0),
-    "Rewriter": lambda twin: twin.Rewriter(model="house", usage="drop"),
-}
-each_class = pytest.mark.parametrize("name", MAKERS)
+each_class = pytest.mark.parametrize("name", READERS)
 
 
 @contextmanager
@@ -45,29 +35,12 @@ def switching() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def outcome(reader: Any, body: bytes, size: int) -> list[Any]:
-    """Return all that comes of a body, faults included."""
-    log: list[Any] = []
-    tapping = hasattr(reader, "close")
-    for at in range(0, len(body), size):
-        try:
-            log.append(reader.feed(body[at : at + size], *([at] if tapping else [])))
-        except DeltawireError as fault:
-            log.append((type(fault), str(fault)))
-    try:
-        log.append(repr(reader.close(len(body))) if tapping else reader.finish())
-    except DeltawireError as fault:
-        log.append((type(fault), str(fault)))
-    if hasattr(reader, "completion"):
-        log.append(reader.completion())
-    return log
-
-
 @each_class
 def test_an_object_for_each_thread_gives_what_one_alone_gives(backend, name: str) -> None:
     def work(_: int) -> list[Any]:
         begun.wait(10)
-        return [outcome(MAKERS[name](backend), body, size) for body in STREAMS.values() for size in (50, 700, 1 << 20)]
+        cuts = [cut(body, size) for body in STREAMS.values() for size in (50, 700, 1 << 20)]
+        return [all_of(at_work(backend, name), reads) for reads in cuts]
 
     begun = threading.Barrier(1)
     alone = work(0)
@@ -80,7 +53,7 @@ def test_an_object_for_each_thread_gives_what_one_alone_gives(backend, name: str
 @each_class
 def test_calls_of_several_threads_are_whole_or_refused(backend, name: str) -> None:
     rounds = 300
-    reader = MAKERS[name](backend)
+    reader = at_work(backend, name)
     begun = threading.Barrier(THREADS)
 
     def work(_: int) -> int:
@@ -101,70 +74,3 @@ def test_calls_of_several_threads_are_whole_or_refused(backend, name: str) -> No
         assert reader.completion().choices[0].message.content == "hi" * taken * 2
     elif hasattr(reader, "stats"):
         assert reader.stats.events == taken * 2
-
-
-class Waiting:
-    """A place in the middle of a call: `here` holds it up until another thread has tried its own."""
-
-    def __init__(self, attempt: Callable[[], object]) -> None:
-        self.refused: BaseException | None = None
-        self._attempt = attempt
-        self._came = False
-
-    def here(self) -> None:
-        if self._came:
-            return
-        self._came = True
-        thread = threading.Thread(target=self._try)
-        thread.start()
-        thread.join(10)
-
-    def _try(self) -> None:
-        try:
-            self._attempt()
-        except ConcurrentFeedError as refusal:
-            self.refused = refusal
-
-
-@pytest.mark.parametrize("call", ["feed", "finish", "reset", "__init__"])
-@pytest.mark.parametrize("name", ["StreamDecoder", "ChunkDecoder", "Rewriter"])
-def test_a_call_while_another_thread_is_within_one_is_refused(backend, name: str, call: str) -> None:
-    def hook(kind: type, value: Any) -> Any:
-        waiting.here()
-        return kind(value)
-
-    class Chunk(ChatCompletionChunk):
-        def __post_init__(self) -> None:
-            waiting.here()
-
-    def edit(event: Any) -> Any:
-        waiting.here()
-        return event
-
-    made = {
-        "StreamDecoder": lambda: backend.StreamDecoder(msgspec.json.Decoder(complex, dec_hook=hook)),
-        "ChunkDecoder": lambda: backend.ChunkDecoder(Chunk),
-        "Rewriter": lambda: backend.Rewriter(each=edit),
-    }
-    arguments = {"feed": [HI], "__init__": [] if name == "Rewriter" else [Chunk]}
-    reader = made[name]()
-    waiting = Waiting(lambda: getattr(reader, call)(*arguments.get(call, [])))
-    given = encode_event("1") if name == "StreamDecoder" else HI
-    assert len(reader.feed(given)) == (len(given) if name == "Rewriter" else 1)
-    assert str(waiting.refused) == f"{call}() while another call is under way"
-    assert len(reader.feed(given)) == (len(given) if name == "Rewriter" else 1)
-
-
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="classes export no buffers before Python 3.12")
-@pytest.mark.parametrize("call", ["feed", "reset"])
-@each_class
-def test_a_call_while_the_bytes_are_asked_for_is_refused(backend, name: str, call: str) -> None:
-    class Exporter:
-        def __buffer__(self, flags: int) -> memoryview:
-            waiting.here()
-            return memoryview(HI)
-
-    reader = MAKERS[name](backend)
-    waiting = Waiting(lambda: getattr(reader, call)(*([HI] if call == "feed" else [])))
-    reader.feed(Exporter())
-    assert str(waiting.refused) == f"{call}() while another call is under way"

@@ -15,7 +15,9 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, Protocol, TypeV
 import msgspec
 
 from deltawire import ChatCompletionChunk
-from deltawire.replay import SAMPLES, sample
+from deltawire.replay import sample
+
+from ..chat_json import COUNTED
 
 
 class Chooser(Protocol):
@@ -224,9 +226,7 @@ OTHER_TYPES = [
 
 def chunks() -> Family:
     """Chat completion chunks of the sample streams, and odd ones."""
-    payloads = [
-        payload for name in SAMPLES if name not in ("big", "demo") for payload in sample(name, chunks=24).payloads
-    ]
+    payloads = [payload for name in COUNTED for payload in sample(name, chunks=24).payloads]
     odd = [
         '{"id":"a","choices":[{"delta":{"content":"x"}}],"error":""}',
         '{"choices":[{"index":0,"delta":{"tool_calls":[{"function":{"arguments":"{"}}]}}]}',

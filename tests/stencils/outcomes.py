@@ -1,13 +1,13 @@
 """What becomes of payloads, on either twin; they must not differ."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from deltawire import DeltawireError, LimitExceededError, Limits
+from deltawire import Limits
 
 from ..conftest import twin
+from ..readers import log_of, result_of
 from .mutation import CHUNKS, OTHER_TYPES, Chooser, Family, one, payloads
 
 PURE = twin("pure")
@@ -16,34 +16,6 @@ COMPILED = twin("compiled")
 
 def event(payload: bytes) -> bytes:
     return b"data: " + payload + b"\n\n"
-
-
-def outcomes(reader: Any, events: Iterable[bytes]) -> list[Any]:
-    """Return what each event gives: values, or the fault."""
-    log: list[Any] = []
-    for data in events:
-        log.append(seen(reader.feed(data)))
-        while (error := reader.error) is not None:
-            log.append((type(error), str(error)))
-            if isinstance(error, LimitExceededError):
-                return log
-            try:
-                reader.feed(b"")
-            except DeltawireError:
-                log.append(seen(reader.feed(b"")))
-    return log
-
-
-def seen(values: list[Any] | None) -> list[Any]:
-    """Return values that can be compared, which `Raw` objects cannot."""
-    return [bytes(value) if isinstance(value, msgspec.Raw) else value for value in values or ()]
-
-
-def ending(reader: Any) -> Any:
-    try:
-        return reader.finish()
-    except DeltawireError as error:
-        return (type(error), str(error))
 
 
 def same(one: Any, other: Any) -> bool:
@@ -75,9 +47,9 @@ def check(choose: Chooser) -> int:
         name = ("ChunkDecoder", "TextDecoder", "CompletionAccumulator")[depth - 1]
         limits = Limits(max_message=one(choose, [0, 0, 60, 300]), max_items=one(choose, [0, 0, 3]))
         pure, compiled = getattr(PURE, name)(limits=limits), getattr(COMPILED, name)(limits=limits)
-    expected, found = outcomes(pure, stream), outcomes(compiled, stream)
+    expected, found = log_of(pure, stream), log_of(compiled, stream)
     assert same(found, expected), (stream, found, expected)
-    assert same(ending(compiled), ending(pure)), stream
+    assert same(result_of(compiled.finish), result_of(pure.finish)), stream
     if depth == 3:
         found, expected = compiled.completion(), pure.completion()
         assert same(found, expected), (stream, found, expected)

@@ -1,17 +1,18 @@
 """Scripts that go through every class of the compiled twin once, for allocations to fail in."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
 import deltawire
-from deltawire import DeltawireError, RawEvent
+from deltawire import RawEvent
 from deltawire._compiled import building, decoder, models, stencil
 from deltawire.replay import sample
 
 from ..conftest import twin
-from .models import CHUNK, construct
+from ..readers import READERS, all_of, at_work, cut, made
 from .work import BAD, ERROR
 
 COMPILED = twin("compiled")
@@ -21,7 +22,7 @@ class Watching:
     """A tap that has the methods of the others."""
 
     def __init__(self, family: str = "auto") -> None:
-        self.tap = COMPILED.Tap(family=family, text=True, gap_bounds=(1, 5), started_at=0)
+        self.tap = at_work(COMPILED, "Tap", family=family)
 
     def feed(self, data: bytes) -> int:
         return self.tap.feed(data, 7)
@@ -46,14 +47,9 @@ def edited(event: RawEvent) -> Any:
 
 
 OBJECTS: dict[str, Callable[[], Any]] = {
-    "EventParser": COMPILED.EventParser,
-    "ChunkDecoder": COMPILED.ChunkDecoder,
-    "StreamDecoder": lambda: COMPILED.StreamDecoder(dict, done=None),
-    "TextDecoder": COMPILED.TextDecoder,
-    "ModelDecoder": lambda: COMPILED.ModelDecoder(CHUNK, construct),
-    "CompletionAccumulator": COMPILED.CompletionAccumulator,
+    **{name: partial(at_work, COMPILED, name) for name in (*READERS, "ModelDecoder")},
+    "StreamDecoder": partial(made, COMPILED, "StreamDecoder", done=None),
     "Tap": Watching,
-    "Rewriter": lambda: COMPILED.Rewriter(model="m", usage="drop"),
     "Rewriter with each": lambda: COMPILED.Rewriter(each=edited, tap=COMPILED.Tap(started_at=0)),
 }
 
@@ -66,23 +62,8 @@ class Script(NamedTuple):
     run: Callable[[Any], Any]
 
 
-def cut(body: bytes, size: int = 500) -> list[bytes]:
-    return [body[at : at + size] for at in range(0, len(body), size)]
-
-
 def fed(reader: Any, *reads: bytes) -> list[Any]:
-    """Return what comes of a body and of its end, faults included."""
-    log: list[Any] = []
-    for call in (*((reader.feed, read) for read in reads), (reader.finish,)):
-        for _ in range(3):  # a fault of an earlier call is raised before the call does anything
-            try:
-                log.append(call[0](*call[1:]))
-                break
-            except DeltawireError as fault:
-                log.append(repr(fault))
-    if hasattr(reader, "completion"):
-        log.append(reader.completion())
-    return log
+    return all_of(reader, [*reads])
 
 
 def forget() -> None:

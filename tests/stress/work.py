@@ -11,14 +11,13 @@ import msgspec
 
 import deltawire
 from deltawire import DeltawireError, Limits
-from deltawire.replay import SAMPLES, sample
+from deltawire.replay import sample
 
-from ..chat_json import said, stream
+from ..chat_json import COUNTED, said, stream
+from ..client_models import CHUNK, construct
 from ..proxy_streams import FAMILIES
-from .models import CHUNK, construct
 
-NAMES = [name for name in SAMPLES if name not in ("big", "demo")]
-BODIES = {name: sample(name, chunks=24).body for name in NAMES}
+BODIES = {name: sample(name, chunks=24).body for name in COUNTED}
 BAD = b'data: {"choices": 5}\n\ndata: {nonsense\n\ndata: \xff\xfe\n\n: comment\nid: 7\nretry: 5\n\n'
 ERROR = stream(said({"content": "a"}), {"error": {"message": "quota"}})
 TINY = Limits(max_event=40, max_message=10, max_items=1)

@@ -1,4 +1,4 @@
-"""Models such as a client library makes of chunks, without the library: for what `ModelDecoder` builds."""
+"""Models such as a client library makes of chunks, without the library: what `ModelDecoder` builds."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from deltawire.models import Field, Kind, Model, Value
 
 
 class Made:
-    """What pydantic's models are made of."""
+    """What pydantic's models are made of, and nothing else."""
 
     __slots__ = ("__dict__", "__pydantic_extra__", "__pydantic_fields_set__", "__pydantic_private__")
 
@@ -14,6 +14,9 @@ class Made:
         return (
             f"{type(self).__name__}({self.__dict__}, {self.__pydantic_extra__}, {sorted(self.__pydantic_fields_set__)})"
         )
+
+    def parts(self) -> tuple[dict[str, Any], set[str], dict[str, Any], Any]:
+        return self.__dict__, self.__pydantic_fields_set__, self.__pydantic_extra__, self.__pydantic_private__
 
 
 class Said(Made):

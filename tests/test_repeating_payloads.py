@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from deltawire import encode_event
+from deltawire import ChunkDecodeError, encode_event
 
 from .chat_json import said
 from .folding_oracle import completion_of, past_faults, payloads_of
 from .folding_oracle import observed as completed
+from .readers import cut
 from .rewrite_oracle import rewrite
 from .tap_oracle import every, observed, reported, watch
 
@@ -117,10 +118,6 @@ def body_of(*makers: Maker) -> bytes:
     return b"".join(encode_event(maker(number)) for number in range(9) for maker in makers)
 
 
-def reads_of(body: bytes, size: int) -> list[bytes]:
-    return [body[at : at + size] for at in range(0, len(body), size)]
-
-
 @pytest.mark.parametrize("size", [70, 1 << 16])
 @pytest.mark.parametrize(("family", "name"), ALL)
 def test_a_tap_reports_payloads_alike_one_by_one(backend, family: str, name: str, size: int) -> None:
@@ -136,14 +133,14 @@ def test_a_rewriter_changes_payloads_alike_one_by_one(backend, family: str, name
     body = body_of(FAMILIES[family][name])
     for task in ({"model": "other"}, {"usage": "drop"}, {"model": "o", "usage": "drop"}):
         rewriter = backend.Rewriter(**task)
-        assert b"".join(map(rewriter.feed, reads_of(body, size))) + rewriter.finish() == rewrite(body, **task)
+        assert b"".join(map(rewriter.feed, cut(body, size))) + rewriter.finish() == rewrite(body, **task)
 
 
 @pytest.mark.parametrize("size", [70, 1 << 16])
 @pytest.mark.parametrize("name", CHAT)
 def test_an_accumulator_folds_payloads_alike_one_by_one(backend, name: str, size: int) -> None:
     body = body_of(CHAT[name])
-    made = completed(backend.CompletionAccumulator(), *reads_of(body, size))
+    made = completed(backend.CompletionAccumulator(), *cut(body, size))
     assert made == completion_of(payloads_of(body))
 
 
@@ -176,3 +173,12 @@ def test_what_earlier_streams_were_like_changes_no_report(backend, family: str, 
         tap = backend.Tap(family=family, text=True, started_at=0)
         tap.feed(body, at=1)
         assert observed(tap.close(at=99)) == reported(body, family)
+
+
+def test_data_of_several_lines_is_not_compared_with_the_wire(backend) -> None:
+    message = b'data: {"choices":[{"index":0,"delta":{"content":\ndata: "a"}}],"model":"x"}\n\n'
+    bad = message.replace(b'\ndata: "a"', b'\n"c"')
+    decoder = backend.ChunkDecoder()
+    chunks = decoder.feed(message * 3 + message.replace(b'"a"', b'"b"') * 2 + bad)
+    assert [chunk.choices[0].delta.content for chunk in chunks] == ["a", "a", "a", "b", "b"]
+    assert isinstance(decoder.error, ChunkDecodeError)
