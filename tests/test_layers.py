@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "deltawire"
 
 # From below; modules of one layer do not know each other.
 LAYERS = [
-    {"scan", "structs", "tokens", "walking"},
+    {"members", "scan", "structs", "tokens"},
     {"events", "building", "folding"},
     {"glance", "shortcut", "steps"},
     {"stencil"},
@@ -33,7 +33,7 @@ LAYERS = [
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # What only the extension needs; every other module has a twin in Python.
-INNER = {"building", "glance", "scan", "shortcut", "stencil", "steps", "structs", "tokens", "walking"}
+INNER = {"building", "glance", "members", "scan", "shortcut", "stencil", "steps", "structs", "tokens"}
 
 # A sibling, brought by a cimport or at run time.
 SIBLING = re.compile(r"^\s*from\s+\.(\w+)\s+c?import\b", re.MULTILINE)

@@ -23,8 +23,8 @@ from ..errors import ConcurrentFeedError, LimitExceededError
 from ..families import family_of, is_end
 from ..limits import DEFAULT_LIMITS, checked_limits
 from ..splicing import Lines, edits_of, encoded_model, joined
+from .members import members
 from .stencil import check_same
-from .walking import members
 
 # Bytes that the blocks first take; those that `_rest` may keep between events.
 cdef Py_ssize_t _smallest = 512
