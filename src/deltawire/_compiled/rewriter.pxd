@@ -35,7 +35,7 @@ cdef class Rewriter:
     cdef object _tap
     cdef object _limits
     cdef Py_ssize_t _max_event
-    cdef bint _feeding
+    cdef unsigned char _busy
 
     cdef Stencils _stencils     # None where there are none
     cdef Block _ready           # what goes on
@@ -53,7 +53,6 @@ cdef class Rewriter:
     cdef bint _has_done         # streams of that family end with `[DONE]`
     cdef bint _done
 
-    cdef int _enter(self, str name) except -1
     cdef bytes _begun(self, bytes data)
     cdef bytes _take_ready(self)
     cdef int _copy(self, const char *end) except -1

@@ -9,6 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.string cimport memcmp
 
 from .building cimport Constant, DictNode, ListNode
+from .events cimport check_idle, enter, not_pickled
 from .scan cimport NO_LIMIT, append, empty, find, free
 from .stencil cimport Stencil, stencils_for, verifying
 from .tokens cimport Span
@@ -19,7 +20,7 @@ import msgspec
 
 from ..closing import encode_end
 from ..coerce import NotAChunk, loads
-from ..errors import ConcurrentFeedError, LimitExceededError
+from ..errors import LimitExceededError
 from ..families import family_of, is_end
 from ..limits import DEFAULT_LIMITS, checked_limits
 from ..splicing import Lines, edits_of, encoded_model, joined
@@ -122,8 +123,7 @@ cdef class Rewriter:
             raise ValueError(f"usage {usage!r}, 'keep' or 'drop' expected")
         seen_model = encoded_model(model)
         checked_limits(limits)
-        if self._feeding:
-            raise ConcurrentFeedError("__init__() while another call is under way")
+        check_idle(self._busy, "__init__")
         self._model = seen_model
         self._drops_usage = usage == "drop"
         self._each = each
@@ -137,7 +137,7 @@ cdef class Rewriter:
         free(&self._rest)
 
     def __reduce__(self):
-        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+        raise not_pickled(self)
 
     def reset(self):
         """Forget the stream, as if newly made; the tap is left alone.
@@ -145,8 +145,7 @@ cdef class Rewriter:
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        if self._feeding:
-            raise ConcurrentFeedError("reset() while another call is under way")
+        check_idle(self._busy, "reset")
         self._stencils = stencils_for(_decoder)
         free(&self._ready)
         free(&self._rest)
@@ -177,7 +176,7 @@ cdef class Rewriter:
         """
         cdef Py_buffer view
         cdef bytes begun
-        self._enter("feed")
+        enter(&self._busy, "feed")
         try:
             PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
             try:
@@ -197,7 +196,7 @@ cdef class Rewriter:
                 PyBuffer_Release(&view)
             return self._take_ready()
         finally:
-            self._feeding = False
+            self._busy = False
 
     def finish(self, error=None):
         """End the stream, and return what is held of it, as it came; a later `feed` begins a new one.
@@ -212,7 +211,7 @@ cdef class Rewriter:
             Exception: the same.
             ConcurrentFeedError: another call is under way.
         """
-        self._enter("finish")
+        enter(&self._busy, "finish")
         try:
             if error is None:
                 self._drain()
@@ -224,15 +223,9 @@ cdef class Rewriter:
                 end = b"" if self._done else encode_end(error, family)
                 rest = self._take_ready() + end
         finally:
-            self._feeding = False
+            self._busy = False
         self.reset()
         return rest
-
-    cdef int _enter(self, str name) except -1:
-        if self._feeding:
-            raise ConcurrentFeedError(f"{name}() while another call is under way")
-        self._feeding = True
-        return 0
 
     cdef bytes _begun(self, bytes data):
         """Return the stream's first bytes without a BOM, which goes on; nothing as long as one may come."""

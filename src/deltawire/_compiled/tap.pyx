@@ -9,7 +9,7 @@ from libc.string cimport memcmp, memcpy
 
 from .building cimport Constant, Node, StringSlot
 from .decoder cimport is_space
-from .events cimport ERROR_LINE, EVENT, NOTHING, EventReader, Found
+from .events cimport ERROR_LINE, EVENT, NOTHING, EventReader, Found, check_idle, enter, not_pickled
 from .folding cimport Held, Text
 from .glance cimport Glance, glance_of
 from .stencil cimport MOST_SLOTS, Stencil, pool_for, verifying
@@ -20,7 +20,7 @@ from operator import index as as_index
 import msgspec
 
 from ..coerce import NotAChunk, error_body, loads
-from ..errors import ConcurrentFeedError, LimitExceededError
+from ..errors import LimitExceededError
 from ..families import checked, family_of, merged, payload_of, said_by
 from ..limits import DEFAULT_LIMITS, checked_limits
 from ..report import StreamReport
@@ -133,8 +133,7 @@ cdef class Tap:
         gaps = Histogram(tuple(bounds)) if bounds else None
         start = None if started_at is None else instant(started_at)
         checked_limits(limits)
-        if self._feeding:
-            raise ConcurrentFeedError("__init__() while another call is under way")
+        check_idle(self._busy, "__init__")
         self._family = asked_family
         self._knows_family = asked_family is not None
         self._wants_text = wants_text
@@ -143,7 +142,7 @@ cdef class Tap:
         self.reset(start)
 
     def __reduce__(self):
-        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+        raise not_pickled(self)
 
     def reset(self, started_at=None):
         """Forget everything seen, as if newly made.
@@ -151,8 +150,7 @@ cdef class Tap:
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        if self._feeding:
-            raise ConcurrentFeedError("reset() while another call is under way")
+        check_idle(self._busy, "reset")
         self._started_at = monotonic_ns() if started_at is None else instant(started_at)
         self._reader = EventReader(self._limits, error_lines=True)
         self._stencils = pool_for(_decoder)
@@ -201,9 +199,7 @@ cdef class Tap:
         """
         cdef Py_buffer view
         cdef Py_ssize_t events
-        if self._feeding:
-            raise ConcurrentFeedError("feed() while another call is under way")
-        self._feeding = True
+        enter(&self._busy, "feed")
         try:
             if PyBytes_CheckExact(data):
                 events = self._take_read(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), at)
@@ -214,7 +210,7 @@ cdef class Tap:
                 finally:
                     PyBuffer_Release(&view)
         finally:
-            self._feeding = False
+            self._busy = False
         return events
 
     def close(self, at=None):
@@ -225,9 +221,7 @@ cdef class Tap:
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        if self._feeding:
-            raise ConcurrentFeedError("close() while another call is under way")
-        self._feeding = True
+        enter(&self._busy, "close")
         try:
             if self._closed_at == NEVER:
                 self._closed_at = monotonic_ns() if at is None else instant(at)
@@ -235,7 +229,7 @@ cdef class Tap:
                     self._end()
             return self._report()
         finally:
-            self._feeding = False
+            self._busy = False
 
     cdef object _report(self):
         usage = self._usage_so_far()
