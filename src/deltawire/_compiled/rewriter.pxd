@@ -58,12 +58,12 @@ cdef class Rewriter:
     cdef int _copy(self, const char *end) except -1
     cdef int _check(self, Py_ssize_t size) except -1
     cdef int _rewrite(self, const char *pos, const char *end) except -1
+    cdef const char *_past_lf(self, const char *pos, const char *end) except? NULL
     cdef const char *_end_of_block(self, const char *pos, const char *end) noexcept
     cdef const char *_take_ahead(self, const char *pos, const char *end) except? NULL
     cdef int _take_block(self, const char *pos, const char *end) except -1
     cdef bint _is_idle(self) noexcept
     cdef bytes _rewritten(self, bytes block)
-    cdef dict _payload(self, bytes data)
     cdef Splice _splice(self, Stencil stencil)
     cdef int _apply(self, Stencil stencil, const char *data, const char *pos, const char *end) except -1
     cdef int _verify(self, Stencil stencil, const char *data, const char *stop) except -1

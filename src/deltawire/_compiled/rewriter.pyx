@@ -11,21 +11,18 @@ from libc.string cimport memcmp
 from .building cimport Constant, DictNode, ListNode
 from .events cimport check_idle, enter, not_pickled
 from .scan cimport NO_LIMIT, append, empty, find, free
-from .stencil cimport Stencil, stencils_for, verifying
+from .stencil cimport Stencil, payload_of, stencils_for, verifying
 from .tokens cimport Span
 
 from collections import deque
 
-import msgspec
-
 from ..closing import encode_end
-from ..coerce import NotAChunk, loads
 from ..errors import LimitExceededError
 from ..families import family_of, is_end
 from ..limits import DEFAULT_LIMITS, checked_limits
 from ..splicing import Lines, edits_of, encoded_model, joined
 from .members import members
-from .stencil import check_same
+from .stencil import check_same, plain
 
 # Bytes that the blocks first take; those that `_rest` may keep between events.
 cdef Py_ssize_t _smallest = 512
@@ -33,8 +30,7 @@ cdef Py_ssize_t _kept = 512
 
 _BOM = b"\xef\xbb\xbf"
 
-_decoder = msgspec.json.Decoder()
-_decode = _decoder.decode
+_decode = plain.decode
 
 # Members that what is to be done depends on.
 _TELLING = ("choices", "error", "model", "object", "type")
@@ -146,7 +142,7 @@ cdef class Rewriter:
             ConcurrentFeedError: another call is under way.
         """
         check_idle(self._busy, "reset")
-        self._stencils = stencils_for(_decoder)
+        self._stencils = stencils_for(plain)
         free(&self._ready)
         free(&self._rest)
         self._copied = NULL
@@ -266,15 +262,10 @@ cdef class Rewriter:
         cdef const char *held
         self._copied = pos
         self._lf = NULL
-        if pos < end and self._after_cr:
-            self._after_cr = False
-            if pos[0] == c"\n":
-                pos += 1
-                if self._rest.length:
-                    append(&self._rest, b"\n", 1, _smallest)
-                    self._copied = pos
-                elif not self._owes_lf:
-                    self._copied = pos
+        if self._after_cr:
+            pos = self._past_lf(pos, end)
+            if self._rest.length or not self._owes_lf:
+                self._copied = pos
         if self._rest.length and pos < end:
             stop = self._end_of_block(pos, end)
             append(&self._rest, pos, (end if stop is NULL else stop) - pos, _smallest)
@@ -302,6 +293,16 @@ cdef class Rewriter:
         self._copy(pos)
         append(&self._rest, pos, end - pos, _smallest)
         return self._check(self._rest.length)
+
+    cdef const char *_past_lf(self, const char *pos, const char *end) except? NULL:
+        """Pass the LF of the CR before a read; it belongs to the block under way, if there is one."""
+        if pos < end:
+            self._after_cr = False
+            if pos[0] == c"\n":
+                pos += 1
+                if self._rest.length:
+                    append(&self._rest, b"\n", 1, _smallest)
+        return pos
 
     cdef const char *_end_of_block(self, const char *pos, const char *end) noexcept:
         """Return where the block under way ends; NULL where its blank line has not come."""
@@ -379,7 +380,9 @@ cdef class Rewriter:
         cdef bytes data = lines.data
         if data is None:
             return block
-        payload = self._payload(data)
+        payload = payload_of(data, self._stencils)
+        if type(payload) is not dict:
+            payload = None
         if self._family is None and payload is not None:
             self._family = family_of(payload)
             self._has_done = self._family in ("chat", "completions")
@@ -393,24 +396,6 @@ cdef class Rewriter:
                 block = lines.edited(edits)
                 lines = Lines(block)
         return block if self._each is None else joined(self._each(lines.event()))
-
-    cdef dict _payload(self, bytes data):
-        """Decode an event's data, and learn from it; None where it is no object."""
-        cdef bint plain = False
-        payload = None
-        try:
-            payload = _decode(data)
-            plain = True
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            pass
-        if not plain:
-            try:
-                payload = loads(data)
-            except NotAChunk:
-                pass
-        elif self._stencils is not None and type(payload) is dict:
-            self._stencils.learn(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), payload)
-        return payload if type(payload) is dict else None
 
     cdef Splice _splice(self, Stencil stencil):
         """Return what is to be done with a stencil's matches, found out once."""
@@ -476,15 +461,11 @@ cdef class Rewriter:
         cdef const char *end = pos + PyBytes_GET_SIZE(read)
         cdef const char *stop
         self._lf = NULL
-        if pos < end and self._after_cr:
-            self._after_cr = False
-            if pos[0] == c"\n":
-                pos += 1
-                if self._rest.length:
-                    append(&self._rest, b"\n", 1, _smallest)
-                else:
-                    self._blocks.append(b"\n")
-                    self._waiting += 1
+        if self._after_cr:
+            pos = self._past_lf(pos, end)
+            if pos > PyBytes_AS_STRING(read) and self._rest.length == 0:
+                self._blocks.append(b"\n")
+                self._waiting += 1
         while pos < end:
             stop = self._end_of_block(pos, end)
             append(&self._rest, pos, (end if stop is NULL else stop) - pos, _smallest)

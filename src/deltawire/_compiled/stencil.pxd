@@ -103,4 +103,5 @@ cdef class Pool(Learner):
 
 cdef Stencils stencils_for(decoder)
 cdef Pool pool_for(decoder)
+cdef object payload_of(bytes data, Learner learner)
 cdef bint verifying             # msgspec decodes each match too

@@ -11,7 +11,7 @@ What makes it exact: a slot stands only where its type takes any `str`, or any `
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.string cimport memchr, memcmp
 
@@ -25,12 +25,17 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple, replace
 
+from ..coerce import NotAChunk, loads
 from ..errors import StencilMismatchError
 
 # `DELTAWIRE_STENCILS=0` switches them off. With `DELTAWIRE_VERIFY=1` msgspec decodes each
 # match too.
 _on = os.environ.get("DELTAWIRE_STENCILS", "") != "0"
 cdef bint verifying = os.environ.get("DELTAWIRE_VERIFY", "") not in ("", "0")
+
+# Plain JSON: what a payload says depends on its stream's family.
+plain = msgspec.json.Decoder()
+_decode = plain.decode
 
 
 @cython.final
@@ -269,6 +274,28 @@ cdef Pool pool_for(decoder):
     if pool is None:
         pool = _pools[decoder] = Pool(types_of(decoder.type))
     return pool
+
+
+cdef object payload_of(bytes data, Learner learner):
+    """Return an event's data as plain JSON, as leniently as chunks are read; `...` where it is none.
+
+    A `learner` learns from it if it is an object, and msgspec takes it.
+    """
+    cdef bint strict = False
+    payload = ...
+    try:
+        payload = _decode(data)
+        strict = True
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    if not strict:
+        try:
+            payload = loads(data)
+        except NotAChunk:
+            pass
+    elif learner is not None and type(payload) is dict:
+        learner.learn(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), payload)
+    return payload
 
 
 def check_same(built, decoded):
