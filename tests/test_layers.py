@@ -42,6 +42,10 @@ OTHERWISE = re.compile(
     r"^\s*(?:c?import\s+deltawire|from\s+deltawire\b|from\s+\.\s+c?import|from\s+\.\._).*", re.MULTILINE
 )
 
+# An `except` clause, with all that is indented deeper; and what would leave one.
+CLAUSE = re.compile(r"^( *)except\b.*\n(?:(?:\1 .*)?\n)*", re.MULTILINE)
+LEAVES = re.compile(r"\breturn\b|\braise\b.+\bfrom\b")
+
 # Of the facades' names, what only the integrations use; and all that a facade may have.
 INTERNAL = {"ModelDecoder"}
 PUBLIC = {*deltawire.__all__, *INTERNAL}
@@ -83,6 +87,13 @@ def test_the_extension_imports_down_only(source: Path) -> None:
     siblings = set(SIBLING.findall(text)) - {source.stem}
     assert siblings <= LEVELS.keys()
     assert {name for name in siblings if LEVELS[name] >= LEVELS[source.stem]} == set()
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_no_return_and_no_raise_from_leaves_an_except_clause_of_the_extension(source: Path) -> None:
+    # Where memory is short Cython drops references there.
+    clauses = [match[0] for match in CLAUSE.finditer(source.read_text(encoding="utf-8"))]
+    assert [clause for clause in clauses if LEAVES.search(re.sub("#.*", "", clause))] == []
 
 
 # msgspec comes first: what it brings along is its own affair. What has no spec was

@@ -107,10 +107,12 @@ cdef class FoldingReader(ChatReader):
                 check_same(msgspec.json.decode(json), msgspec.json.decode(self._shadow.json()))
         finally:
             self._busy = False
+        completion = None
         try:
-            return _decode(json)
+            completion = _decode(json)
         except msgspec.ValidationError:  # a chunk that was added had a member of another kind
-            return coerce(json, ChatCompletion)
+            pass
+        return coerce(json, ChatCompletion) if completion is None else completion
 
 
 @cython.final

@@ -299,6 +299,7 @@ cdef class Tap:
     cdef int _end(self) except -1:
         cdef EventReader reader = self._reader
         cdef Found found
+        cdef bint over_limit = False
         try:
             if not self._done:
                 found = reader.finish_line()
@@ -307,8 +308,9 @@ cdef class Tap:
                 if reader.finish_block() != NOTHING and self._is_whole():
                     self._take(EVENT)
         except LimitExceededError:
-            self._lose(OVERFLOW)
-            return 0
+            over_limit = True
+        if over_limit:
+            return self._lose(OVERFLOW)
         self._end_read()
         if self._bytes and not self._events and not is_begun(self._head):
             return self._lose(UNREADABLE)
