@@ -3,6 +3,7 @@
 cimport cython
 
 from .chat cimport ChatReader
+from .events cimport enter, not_pickled
 from .folding cimport Folding, Record, choice_table, chunk_table
 from .shortcut cimport ChoiceShortcut, Shortcut
 from .stencil cimport Stencil, verifying
@@ -75,7 +76,7 @@ cdef class FoldingReader(ChatReader):
         return 0
 
     cdef int add(self, chunk) except -1:
-        self._enter("add")
+        enter(&self._busy, "add")
         try:
             if isinstance(self._error, LimitExceededError):
                 raise self._error.with_traceback(None)
@@ -94,22 +95,24 @@ cdef class FoldingReader(ChatReader):
                 self._error = error
                 raise
         finally:
-            self._reading = False
+            self._busy = False
         return 0
 
     cdef object completion(self):
-        self._enter("completion")
+        enter(&self._busy, "completion")
         try:
             json = self._folding.json()
             # Where folding stopped half-way, the two have stopped at different places.
             if self._shadow is not None and not isinstance(self._error, LimitExceededError):
                 check_same(msgspec.json.decode(json), msgspec.json.decode(self._shadow.json()))
         finally:
-            self._reading = False
+            self._busy = False
+        completion = None
         try:
-            return _decode(json)
+            completion = _decode(json)
         except msgspec.ValidationError:  # a chunk that was added had a member of another kind
-            return coerce(json, ChatCompletion)
+            pass
+        return coerce(json, ChatCompletion) if completion is None else completion
 
 
 @cython.final
@@ -143,7 +146,7 @@ cdef class CompletionAccumulator:
         return self._decoder
 
     def __reduce__(self):
-        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+        raise not_pickled(self)
 
     def reset(self):
         """Forget everything read, as if newly made.

@@ -21,7 +21,7 @@ cdef class StreamDecoder:
     cdef bytes _sentinel
     cdef bint _braced           # the sentinel begins as an object does
     cdef bint _tolerates
-    cdef bint _reading
+    cdef unsigned char _busy
 
     cdef Stencils _stencils     # None where there are none
     cdef const char *_missed    # data that no stencil has matched
@@ -38,7 +38,6 @@ cdef class StreamDecoder:
     cdef long long _coerced
     cdef dict _finish_reasons
 
-    cdef int _enter(self, str name) except -1
     cdef int _raise_error(self) except -1
     cdef int _read(self, const char *data, Py_ssize_t length, object owner, list chunks) except -1
     cdef int _drain(self, list chunks) except -1

@@ -9,7 +9,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.string cimport memcmp
 
-from .events cimport ERROR_LINE, NOTHING, EventReader, Found
+from .events cimport ERROR_LINE, NOTHING, EventReader, Found, check_idle, enter, not_pickled
 from .stencil cimport Stencil, stencils_for
 
 from collections import deque
@@ -23,7 +23,7 @@ cdef extern from "Python.h":
 import msgspec
 
 from ..coerce import error_body
-from ..errors import ChunkDecodeError, ConcurrentFeedError, DeltawireError, LimitExceededError, UpstreamError
+from ..errors import ChunkDecodeError, DeltawireError, LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS, checked_limits
 from ..records import DecoderStats, StreamEnd
 
@@ -117,8 +117,7 @@ cdef class StreamDecoder:
         sentinel = bytes(done).strip(b" \t\r\n") if done is not None else None
         borrows = not holds_raw(decoder.type)
         window = Window()
-        self._enter("__init__")
-        self._reading = False
+        check_idle(self._busy, "__init__")
         self._decoder = decoder
         self._json = decoder.decode
         self._borrows = borrows
@@ -129,7 +128,7 @@ cdef class StreamDecoder:
         self.reset()
 
     def __reduce__(self):
-        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+        raise not_pickled(self)
 
     def reset(self):
         """Forget everything read, as if newly made.
@@ -137,8 +136,7 @@ cdef class StreamDecoder:
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        self._enter("reset")
-        self._reading = False
+        check_idle(self._busy, "reset")
         self._tolerates = self._tolerant
         self._reader = EventReader(self._limits, error_lines=self._tolerates)
         # A sentinel that is an object could be taken for a payload.
@@ -185,7 +183,7 @@ cdef class StreamDecoder:
         """
         cdef Py_buffer view
         cdef list chunks = []
-        self._enter("feed")
+        enter(&self._busy, "feed")
         try:
             self._raise_error()
             if PyBytes_CheckExact(data):
@@ -197,7 +195,7 @@ cdef class StreamDecoder:
                 finally:
                     PyBuffer_Release(&view)
         finally:
-            self._reading = False
+            self._busy = False
         return chunks
 
     cdef int _read(self, const char *data, Py_ssize_t length, object owner, list chunks) except -1:
@@ -409,7 +407,7 @@ cdef class StreamDecoder:
             ConcurrentFeedError: another call is under way.
         """
         cdef list chunks = []
-        self._enter("finish")
+        enter(&self._busy, "finish")
         try:
             self._raise_error()
             if self._end is not None:
@@ -423,7 +421,7 @@ cdef class StreamDecoder:
             self._end.chunks = chunks
             return self._end
         finally:
-            self._reading = False
+            self._busy = False
 
     cdef object _read_rest(self, list chunks):
         """Read a last event that lacks its blank line, if it is whole, and say how the stream ended."""
@@ -452,12 +450,6 @@ cdef class StreamDecoder:
         end.done = self._done
         end.complete = self._done or (len(reasons) > 0 and None not in reasons.values())
         return end
-
-    cdef int _enter(self, str name) except -1:
-        if self._reading:
-            raise ConcurrentFeedError(f"{name}() while another call is under way")
-        self._reading = True
-        return 0
 
     cdef int _raise_error(self) except -1:
         if self._reader is None:

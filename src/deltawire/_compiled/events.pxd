@@ -69,3 +69,22 @@ cdef class EventReader:
     cdef Found _blank_line(self) noexcept
     cdef void _end_block(self) noexcept
     cdef int _check(self, Py_ssize_t line) except -1
+
+
+# A reader serves one call at a time, and is not pickled: it may be in the middle of a
+# stream. Not by a base class, as in the pure twin: a reader would take longer to make.
+
+cdef int refuse(str call) except -1
+cdef object not_pickled(reader)
+
+
+cdef inline int check_idle(unsigned char busy, str call) except -1:
+    """Refuse a call while another is under way."""
+    return refuse(call) if busy else 0
+
+
+cdef inline int enter(unsigned char *busy, str call) except -1:
+    """The same, and note that this one is."""
+    check_idle(busy[0], call)
+    busy[0] = True
+    return 0

@@ -386,6 +386,14 @@ cdef str text(const char *value, Py_ssize_t length, str known):
     return PyUnicode_DecodeUTF8(value, length, b"replace")
 
 
+cdef int refuse(str call) except -1:
+    raise ConcurrentFeedError(f"{call}() while another call is under way")
+
+
+cdef object not_pickled(reader):
+    return TypeError(f"cannot pickle {type(reader).__name__!r} object: it may be in the middle of a stream")
+
+
 cdef Py_ssize_t _type_offset = offset_of(ServerSentEvent, "event")
 cdef Py_ssize_t _data_offset = offset_of(ServerSentEvent, "data")
 cdef Py_ssize_t _id_offset = offset_of(ServerSentEvent, "id")
@@ -410,7 +418,7 @@ cdef class EventParser:
     cdef object _first_event_id
     cdef object _limits
     cdef object _error
-    cdef bint _feeding
+    cdef unsigned char _busy
 
     def __cinit__(self):
         self._reader = EventReader(DEFAULT_LIMITS, "", whole=True)
@@ -420,14 +428,13 @@ cdef class EventParser:
             raise TypeError(f"last_event_id must be a str, not {type(last_event_id).__name__}")
         first_event_id = str(last_event_id)
         checked_limits(limits)
-        if self._feeding:
-            raise ConcurrentFeedError("__init__() while another call is under way")
+        check_idle(self._busy, "__init__")
         self._first_event_id = first_event_id
         self._limits = limits
         self.reset()
 
     def __reduce__(self):
-        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+        raise not_pickled(self)
 
     def reset(self):
         """Forget everything read, as if newly made.
@@ -435,8 +442,7 @@ cdef class EventParser:
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        if self._feeding:
-            raise ConcurrentFeedError("reset() while another call is under way")
+        check_idle(self._busy, "reset")
         self._reader = EventReader(self._limits, self._first_event_id, whole=True)
         self._error = None
 
@@ -469,11 +475,10 @@ cdef class EventParser:
         """
         cdef Py_buffer view
         cdef list events
-        if self._feeding:
-            raise ConcurrentFeedError("feed() while another call is under way")
+        check_idle(self._busy, "feed")
         if self._error is not None:
             raise self._error.with_traceback(None)
-        self._feeding = True
+        self._busy = True
         events = []
         try:
             if PyBytes_CheckExact(data):
@@ -487,7 +492,7 @@ cdef class EventParser:
         except LimitExceededError as error:
             self._error = error
         finally:
-            self._feeding = False
+            self._busy = False
         return events
 
     cdef int _read(self, const char *data, Py_ssize_t length, list events) except -1:
@@ -517,8 +522,7 @@ cdef class EventParser:
             LimitExceededError: as `feed` does.
             ConcurrentFeedError: another call is under way.
         """
-        if self._feeding:
-            raise ConcurrentFeedError("finish() while another call is under way")
+        check_idle(self._busy, "finish")
         if self._error is not None:
             raise self._error.with_traceback(None)
         return self._reader.finish()

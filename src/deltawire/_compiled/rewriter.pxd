@@ -35,7 +35,7 @@ cdef class Rewriter:
     cdef object _tap
     cdef object _limits
     cdef Py_ssize_t _max_event
-    cdef bint _feeding
+    cdef unsigned char _busy
 
     cdef Stencils _stencils     # None where there are none
     cdef Block _ready           # what goes on
@@ -53,18 +53,17 @@ cdef class Rewriter:
     cdef bint _has_done         # streams of that family end with `[DONE]`
     cdef bint _done
 
-    cdef int _enter(self, str name) except -1
     cdef bytes _begun(self, bytes data)
     cdef bytes _take_ready(self)
     cdef int _copy(self, const char *end) except -1
     cdef int _check(self, Py_ssize_t size) except -1
     cdef int _rewrite(self, const char *pos, const char *end) except -1
+    cdef const char *_past_lf(self, const char *pos, const char *end) except? NULL
     cdef const char *_end_of_block(self, const char *pos, const char *end) noexcept
     cdef const char *_take_ahead(self, const char *pos, const char *end) except? NULL
     cdef int _take_block(self, const char *pos, const char *end) except -1
     cdef bint _is_idle(self) noexcept
     cdef bytes _rewritten(self, bytes block)
-    cdef dict _payload(self, bytes data)
     cdef Splice _splice(self, Stencil stencil)
     cdef int _apply(self, Stencil stencil, const char *data, const char *pos, const char *end) except -1
     cdef int _verify(self, Stencil stencil, const char *data, const char *stop) except -1

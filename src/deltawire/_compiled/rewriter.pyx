@@ -9,22 +9,20 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.string cimport memcmp
 
 from .building cimport Constant, DictNode, ListNode
+from .events cimport check_idle, enter, not_pickled
 from .scan cimport NO_LIMIT, append, empty, find, free
-from .stencil cimport Stencil, stencils_for, verifying
+from .stencil cimport Stencil, payload_of, stencils_for, verifying
 from .tokens cimport Span
 
 from collections import deque
 
-import msgspec
-
 from ..closing import encode_end
-from ..coerce import NotAChunk, loads
-from ..errors import ConcurrentFeedError, LimitExceededError
+from ..errors import LimitExceededError
 from ..families import family_of, is_end
 from ..limits import DEFAULT_LIMITS, checked_limits
 from ..splicing import Lines, edits_of, encoded_model, joined
-from .stencil import check_same
-from .walking import members
+from .members import members
+from .stencil import check_same, plain
 
 # Bytes that the blocks first take; those that `_rest` may keep between events.
 cdef Py_ssize_t _smallest = 512
@@ -32,8 +30,7 @@ cdef Py_ssize_t _kept = 512
 
 _BOM = b"\xef\xbb\xbf"
 
-_decoder = msgspec.json.Decoder()
-_decode = _decoder.decode
+_decode = plain.decode
 
 # Members that what is to be done depends on.
 _TELLING = ("choices", "error", "model", "object", "type")
@@ -126,8 +123,7 @@ cdef class Rewriter:
             raise ValueError(f"usage {usage!r}, 'keep' or 'drop' expected")
         seen_model = encoded_model(model)
         checked_limits(limits)
-        if self._feeding:
-            raise ConcurrentFeedError("__init__() while another call is under way")
+        check_idle(self._busy, "__init__")
         self._model = seen_model
         self._drops_usage = usage == "drop"
         self._each = each
@@ -141,7 +137,7 @@ cdef class Rewriter:
         free(&self._rest)
 
     def __reduce__(self):
-        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+        raise not_pickled(self)
 
     def reset(self):
         """Forget the stream, as if newly made; the tap is left alone.
@@ -149,9 +145,8 @@ cdef class Rewriter:
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        if self._feeding:
-            raise ConcurrentFeedError("reset() while another call is under way")
-        self._stencils = stencils_for(_decoder)
+        check_idle(self._busy, "reset")
+        self._stencils = stencils_for(plain)
         free(&self._ready)
         free(&self._rest)
         self._copied = NULL
@@ -181,7 +176,7 @@ cdef class Rewriter:
         """
         cdef Py_buffer view
         cdef bytes begun
-        self._enter("feed")
+        enter(&self._busy, "feed")
         try:
             PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
             try:
@@ -201,7 +196,7 @@ cdef class Rewriter:
                 PyBuffer_Release(&view)
             return self._take_ready()
         finally:
-            self._feeding = False
+            self._busy = False
 
     def finish(self, error=None):
         """End the stream, and return what is held of it, as it came; a later `feed` begins a new one.
@@ -216,7 +211,7 @@ cdef class Rewriter:
             Exception: the same.
             ConcurrentFeedError: another call is under way.
         """
-        self._enter("finish")
+        enter(&self._busy, "finish")
         try:
             if error is None:
                 self._drain()
@@ -228,15 +223,9 @@ cdef class Rewriter:
                 end = b"" if self._done else encode_end(error, family)
                 rest = self._take_ready() + end
         finally:
-            self._feeding = False
+            self._busy = False
         self.reset()
         return rest
-
-    cdef int _enter(self, str name) except -1:
-        if self._feeding:
-            raise ConcurrentFeedError(f"{name}() while another call is under way")
-        self._feeding = True
-        return 0
 
     cdef bytes _begun(self, bytes data):
         """Return the stream's first bytes without a BOM, which goes on; nothing as long as one may come."""
@@ -277,15 +266,10 @@ cdef class Rewriter:
         cdef const char *held
         self._copied = pos
         self._lf = NULL
-        if pos < end and self._after_cr:
-            self._after_cr = False
-            if pos[0] == c"\n":
-                pos += 1
-                if self._rest.length:
-                    append(&self._rest, b"\n", 1, _smallest)
-                    self._copied = pos
-                elif not self._owes_lf:
-                    self._copied = pos
+        if self._after_cr:
+            pos = self._past_lf(pos, end)
+            if self._rest.length or not self._owes_lf:
+                self._copied = pos
         if self._rest.length and pos < end:
             stop = self._end_of_block(pos, end)
             append(&self._rest, pos, (end if stop is NULL else stop) - pos, _smallest)
@@ -313,6 +297,16 @@ cdef class Rewriter:
         self._copy(pos)
         append(&self._rest, pos, end - pos, _smallest)
         return self._check(self._rest.length)
+
+    cdef const char *_past_lf(self, const char *pos, const char *end) except? NULL:
+        """Pass the LF of the CR before a read; it belongs to the block under way, if there is one."""
+        if pos < end:
+            self._after_cr = False
+            if pos[0] == c"\n":
+                pos += 1
+                if self._rest.length:
+                    append(&self._rest, b"\n", 1, _smallest)
+        return pos
 
     cdef const char *_end_of_block(self, const char *pos, const char *end) noexcept:
         """Return where the block under way ends; NULL where its blank line has not come."""
@@ -390,7 +384,9 @@ cdef class Rewriter:
         cdef bytes data = lines.data
         if data is None:
             return block
-        payload = self._payload(data)
+        payload = payload_of(data, self._stencils)
+        if type(payload) is not dict:
+            payload = None
         if self._family is None and payload is not None:
             self._family = family_of(payload)
             self._has_done = self._family in ("chat", "completions")
@@ -404,24 +400,6 @@ cdef class Rewriter:
                 block = lines.edited(edits)
                 lines = Lines(block)
         return block if self._each is None else joined(self._each(lines.event()))
-
-    cdef dict _payload(self, bytes data):
-        """Decode an event's data, and learn from it; None where it is no object."""
-        cdef bint plain = False
-        payload = None
-        try:
-            payload = _decode(data)
-            plain = True
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            pass
-        if not plain:
-            try:
-                payload = loads(data)
-            except NotAChunk:
-                pass
-        elif self._stencils is not None and type(payload) is dict:
-            self._stencils.learn(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), payload)
-        return payload if type(payload) is dict else None
 
     cdef Splice _splice(self, Stencil stencil):
         """Return what is to be done with a stencil's matches, found out once."""
@@ -487,15 +465,11 @@ cdef class Rewriter:
         cdef const char *end = pos + PyBytes_GET_SIZE(read)
         cdef const char *stop
         self._lf = NULL
-        if pos < end and self._after_cr:
-            self._after_cr = False
-            if pos[0] == c"\n":
-                pos += 1
-                if self._rest.length:
-                    append(&self._rest, b"\n", 1, _smallest)
-                else:
-                    self._blocks.append(b"\n")
-                    self._waiting += 1
+        if self._after_cr:
+            pos = self._past_lf(pos, end)
+            if pos > PyBytes_AS_STRING(read) and self._rest.length == 0:
+                self._blocks.append(b"\n")
+                self._waiting += 1
         while pos < end:
             stop = self._end_of_block(pos, end)
             append(&self._rest, pos, (end if stop is NULL else stop) - pos, _smallest)

@@ -5,7 +5,7 @@ from libc.stdint cimport uint64_t
 from .building cimport Node, Types
 from .glance cimport Glance
 from .shortcut cimport Shortcut
-from .tokens cimport Kind, Span
+from .tokens cimport MOST_TOKENS, Kind, Span, Token
 
 # Learning from a payload costs about as much as decoding it twice. A match earns a
 # little credit; where none comes, learning pauses for ever longer.
@@ -20,6 +20,15 @@ cdef enum:
     MOST_SLOTS = 12
     MOST_BYTES = 2048           # of a payload that is learned from
     MOST_SHARED = 16            # stencils that streams share
+
+
+cdef struct Payload:
+    # One to learn from.
+    const char *data
+    int length
+    int count                   # of its tokens
+    Token tokens[MOST_TOKENS]
+    uint64_t outline
 
 
 cdef class Stencil:
@@ -45,27 +54,15 @@ cdef class Stencil:
     cdef const char *match(self, const char *pos, const char *end) noexcept
 
 
-cdef class Stencils:
-    """Those of one stream. The last one to match is tried first."""
-    cdef readonly long long hits
-    cdef readonly long long misses
-    cdef readonly long long learned
-
-    cdef object _decode         # of msgspec's decoder, to verify matches
-    cdef Types _types
-    cdef Stencil _first
-    cdef Stencil _second
+cdef class Learner:
+    """Learns from what no stencil matches, as far as that pays."""
+    cdef long long hits
     cdef int _credit            # what learning may still cost
     cdef int _pause             # payloads to let pass when it is used up
     cdef int _skipped           # of these, those to come
 
-    cdef Stencil match(self, const char *pos, const char *end, const char **stop)
     cdef int learn(self, const char *data, Py_ssize_t length, value) except -1
-    cdef int _learn(self, const char *data, int length, value) except -1
-    cdef object build(self, Stencil stencil, const char *data, Py_ssize_t length)
-    cdef object verified(self, Stencil stencil, const char *data, Py_ssize_t length)
-    cdef list choices(self, Stencil stencil)
-    cdef object add_to(self, stats)
+    cdef int _learn(self, const Payload *payload, value) except -1
 
     cdef inline void earn(self) noexcept:
         """Count a match."""
@@ -76,29 +73,35 @@ cdef class Stencils:
                 self._pause = SHORTEST_PAUSE
 
 
-cdef class Pool:
+cdef class Stencils(Learner):
+    """Those of one stream. The last one to match is tried first."""
+    cdef long long misses
+    cdef long long learned
+
+    cdef object _decode         # of msgspec's decoder, to verify matches
+    cdef Types _types
+    cdef Stencil _first
+    cdef Stencil _second
+
+    cdef Stencil match(self, const char *pos, const char *end, const char **stop)
+    cdef object build(self, Stencil stencil, const char *data, Py_ssize_t length)
+    cdef object verified(self, Stencil stencil, const char *data, Py_ssize_t length)
+    cdef list choices(self, Stencil stencil)
+    cdef object add_to(self, stats)
+
+
+cdef class Pool(Learner):
     """Those of many streams, shared by readers that only look at the slots; the latest to match first.
 
     A reader must have done with the spans before any Python code runs: another reader may match there.
     """
     cdef Types _types
     cdef list _stencils
-    cdef int _credit            # as above
-    cdef int _pause
-    cdef int _skipped
 
     cdef Stencil match(self, const char *pos, const char *end, const char **stop)
-    cdef int learn(self, const char *data, Py_ssize_t length, value) except -1
-    cdef int _learn(self, const char *data, int length, value) except -1
-
-    cdef inline void earn(self) noexcept:
-        """Count a match."""
-        if self._credit < FIRST_CREDIT:
-            self._credit += 1
-            if self._credit == FIRST_CREDIT:
-                self._pause = SHORTEST_PAUSE
 
 
 cdef Stencils stencils_for(decoder)
 cdef Pool pool_for(decoder)
+cdef object payload_of(bytes data, Learner learner)
 cdef bint verifying             # msgspec decodes each match too

@@ -11,9 +11,8 @@ What makes it exact: a slot stands only where its type takes any `str`, or any `
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
-from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcmp
 
 from .building cimport plan, types_of
@@ -26,12 +25,17 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple, replace
 
+from ..coerce import NotAChunk, loads
 from ..errors import StencilMismatchError
 
 # `DELTAWIRE_STENCILS=0` switches them off. With `DELTAWIRE_VERIFY=1` msgspec decodes each
 # match too.
 _on = os.environ.get("DELTAWIRE_STENCILS", "") != "0"
 cdef bint verifying = os.environ.get("DELTAWIRE_VERIFY", "") not in ("", "0")
+
+# Plain JSON: what a payload says depends on its stream's family.
+plain = msgspec.json.Decoder()
+_decode = plain.decode
 
 
 @cython.final
@@ -57,36 +61,67 @@ cdef class Stencil:
         return pos
 
 
-cdef Stencil cut(const char *data, int length, uint64_t outlined, const Token *tokens, int *places, int count):
+cdef Stencil cut(const Payload *payload, const int *places, int count):
     """Return the stencil of a payload whose tokens at `places`, in their order, are its slots."""
     cdef Stencil made = Stencil()
     cdef const Token *token
     cdef int slot
-    made._payload = data[:length]
+    made._payload = payload.data[:payload.length]
     made._data = PyBytes_AS_STRING(made._payload)
-    made._length = length
-    made._outline = outlined
+    made._length = payload.length
+    made._outline = payload.outline
     made._slots = count
     made._starts[0] = 0
-    made._least = length
+    made._least = payload.length
     for slot in range(count):
-        token = &tokens[places[slot]]
+        token = &payload.tokens[places[slot]]
         made._tokens[slot] = places[slot]
         made._kinds[slot] = token.kind
         made._ends[slot] = token.start
         made._starts[slot + 1] = token.end
         made._least -= token.end - token.start
-    made._ends[count] = length
+    made._ends[count] = payload.length
     return made
 
 
+cdef class Learner:
+    def __cinit__(self):
+        self._credit = FIRST_CREDIT
+        self._pause = SHORTEST_PAUSE
+
+    cdef int learn(self, const char *data, Py_ssize_t length, value) except -1:
+        """Learn from a payload that no stencil matched, and what msgspec has made of it."""
+        cdef Payload payload
+        if self._skipped > 0:
+            self._skipped -= 1
+            return 0
+        # Of several data lines: on the wire they are not these bytes.
+        if length > MOST_BYTES or data[0] != c"{" or memchr(data, c"\n", length) is not NULL:
+            return 0
+        self._credit -= COST
+        if self._credit < 0:
+            self._skipped = self._pause
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            self._credit = TRIAL_CREDIT
+            return 0
+        payload.data = data
+        payload.length = <int>length
+        payload.count = scan(data, length, payload.tokens)
+        if payload.count == 0:
+            return 0
+        payload.outline = outline(length, payload.tokens, payload.count)
+        return self._learn(&payload, value)
+
+    cdef int _learn(self, const Payload *payload, value) except -1:
+        """Widen the stencil of that skeleton, or begin one."""
+        raise NotImplementedError
+
+
 @cython.final
-cdef class Stencils:
+cdef class Stencils(Learner):
     def __cinit__(self, decode, Types types):
         self._decode = decode
         self._types = types
-        self._credit = FIRST_CREDIT
-        self._pause = SHORTEST_PAUSE
 
     cdef Stencil match(self, const char *pos, const char *end, const char **stop):
         """Return the stencil that matches at `pos`, and where the payload ends; None where none does."""
@@ -128,35 +163,16 @@ cdef class Stencils:
         return replace(stats, hits=self.hits, misses=self.misses, learned=self.learned)
 
     cdef int learn(self, const char *data, Py_ssize_t length, value) except -1:
-        """Learn from a payload that no stencil matched, and what msgspec has made of it."""
+        """Count a miss, and learn from it."""
         self.misses += 1
-        if self._skipped > 0:
-            self._skipped -= 1
-            return 0
         # The first payload of a stream is as a rule the only one of its kind.
-        if self.misses == 1 or length > MOST_BYTES or data[0] != c"{":
-            return 0
-        # Of several data lines: on the wire they are not these bytes.
-        if memchr(data, c"\n", length) is not NULL:
-            return 0
-        self._credit -= COST
-        if self._credit < 0:
-            self._skipped = self._pause
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
-            self._credit = TRIAL_CREDIT
-            return 0
-        return self._learn(data, <int>length, value)
+        return 0 if self.misses == 1 else Learner.learn(self, data, length, value)
 
-    cdef int _learn(self, const char *data, int length, value) except -1:
-        cdef Token tokens[MOST_TOKENS]
-        cdef int count = scan(data, length, tokens)
-        cdef uint64_t outlined = outline(length, tokens, count)
+    cdef int _learn(self, const Payload *payload, value) except -1:
         cdef Stencil known
         cdef Stencil made
-        if count == 0:
-            return 0
         for known in (self._first, self._second):
-            made = widened(known, data, length, outlined, tokens, count, value, self._types)
+            made = widened(known, payload, value, self._types)
             if made is not None:
                 self.learned += made.root is not None
                 if known is self._first:
@@ -165,7 +181,7 @@ cdef class Stencils:
                     self._second = made
                 return 0
         # A new skeleton: what it shares with the next one is to be seen.
-        made = cut(data, length, outlined, tokens, NULL, 0)
+        made = cut(payload, NULL, 0)
         if self._first is None:
             self._first = made
         else:
@@ -174,12 +190,10 @@ cdef class Stencils:
 
 
 @cython.final
-cdef class Pool:
+cdef class Pool(Learner):
     def __cinit__(self, Types types):
         self._types = types
         self._stencils = []
-        self._credit = FIRST_CREDIT
-        self._pause = SHORTEST_PAUSE
 
     cdef Stencil match(self, const char *pos, const char *end, const char **stop):
         """Return the stencil that matches at `pos`, and where the payload ends; None where none does."""
@@ -194,41 +208,19 @@ cdef class Pool:
                 return None if found.root is None else found
         return None
 
-    cdef int learn(self, const char *data, Py_ssize_t length, value) except -1:
-        """Learn from a payload that no stencil matched, and what msgspec has made of it."""
-        if self._skipped > 0:
-            self._skipped -= 1
-            return 0
-        if length > MOST_BYTES or data[0] != c"{" or memchr(data, c"\n", length) is not NULL:
-            return 0
-        self._credit -= COST
-        if self._credit < 0:
-            self._skipped = self._pause
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
-            self._credit = TRIAL_CREDIT
-            return 0
-        return self._learn(data, <int>length, value)
-
-    cdef int _learn(self, const char *data, int length, value) except -1:
-        cdef Token tokens[MOST_TOKENS]
-        cdef int count = scan(data, length, tokens)
-        cdef uint64_t outlined = outline(length, tokens, count)
+    cdef int _learn(self, const Payload *payload, value) except -1:
         cdef Stencil made
-        if count == 0:
-            return 0
         for at, known in enumerate(self._stencils):
-            made = widened(known, data, length, outlined, tokens, count, value, self._types)
+            made = widened(known, payload, value, self._types)
             if made is not None:
                 self._stencils[at] = made
                 return 0
-        self._stencils.insert(0, cut(data, length, outlined, tokens, NULL, 0))
+        self._stencils.insert(0, cut(payload, NULL, 0))
         del self._stencils[MOST_SHARED:]
         return 0
 
 
-cdef Stencil widened(
-    Stencil known, const char *data, int length, uint64_t outlined, const Token *tokens, int count, value, Types types
-):
+cdef Stencil widened(Stencil known, const Payload *payload, value, Types types):
     """Return a stencil with the slots of a known one and those that a payload needs; None where skeletons differ.
 
     It has no root where they have no more in common.
@@ -236,13 +228,14 @@ cdef Stencil widened(
     cdef Token old[MOST_TOKENS]
     cdef int slots[MOST_TOKENS]
     cdef int places[MOST_TOKENS]
+    cdef int count = payload.count
     cdef int found
     cdef int at
     cdef int slot = 0
     cdef Stencil made
-    if known is None or known._outline != outlined or scan(known._data, known._length, old) != count:
+    if known is None or known._outline != payload.outline or scan(known._data, known._length, old) != count:
         return None
-    found = differences(known._data, known._length, old, data, length, tokens, count, places)
+    found = differences(known._data, known._length, old, payload.data, payload.length, payload.tokens, count, places)
     if found < 0:
         return None
     for at in range(count):
@@ -256,10 +249,10 @@ cdef Stencil widened(
             slots[at] = slot
             places[slot] = at
             slot += 1
-    made = cut(data, length, outlined, tokens, places, min(slot, MOST_SLOTS))
+    made = cut(payload, places, min(slot, MOST_SLOTS))
     if slot <= MOST_SLOTS:
-        made.root = plan(types, value, data, tokens, slots, slot)
-    return made if made.root is not None else cut(data, length, outlined, tokens, NULL, 0)
+        made.root = plan(types, value, payload.data, payload.tokens, slots, slot)
+    return made if made.root is not None else cut(payload, NULL, 0)
 
 
 cdef Stencils stencils_for(decoder):
@@ -286,6 +279,28 @@ cdef Pool pool_for(decoder):
     if pool is None:
         pool = _pools[decoder] = Pool(types_of(decoder.type))
     return pool
+
+
+cdef object payload_of(bytes data, Learner learner):
+    """Return an event's data as plain JSON, as leniently as chunks are read; `...` where it is none.
+
+    A `learner` learns from it if it is an object, and msgspec takes it.
+    """
+    cdef bint strict = False
+    payload = ...
+    try:
+        payload = _decode(data)
+        strict = True
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    if not strict:
+        try:
+            payload = loads(data)
+        except NotAChunk:
+            pass
+    elif learner is not None and type(payload) is dict:
+        learner.learn(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), payload)
+    return payload
 
 
 def check_same(built, decoded):

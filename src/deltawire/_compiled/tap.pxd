@@ -26,7 +26,7 @@ cdef class Tap:
     # Flags, a byte each: a server has many taps.
     cdef unsigned char _wants_text
     cdef unsigned char _knows_family  # it was asked for
-    cdef unsigned char _feeding
+    cdef unsigned char _busy
     cdef unsigned char _lost    # nothing but bytes is counted any more
     cdef unsigned char _errored
     cdef unsigned char _done

@@ -9,24 +9,22 @@ from libc.string cimport memcmp, memcpy
 
 from .building cimport Constant, Node, StringSlot
 from .decoder cimport is_space
-from .events cimport ERROR_LINE, EVENT, NOTHING, EventReader, Found
+from .events cimport ERROR_LINE, EVENT, NOTHING, EventReader, Found, check_idle, enter, not_pickled
 from .folding cimport Held, Text
 from .glance cimport Glance, glance_of
-from .stencil cimport MOST_SLOTS, Stencil, pool_for, verifying
+from .stencil cimport MOST_SLOTS, Stencil, payload_of, pool_for, verifying
 from .tokens cimport Span, integer
 
 from operator import index as as_index
 
-import msgspec
-
 from ..chunks import MOST_OF_REASON
-from ..coerce import NotAChunk, error_body, loads
-from ..errors import ConcurrentFeedError, LimitExceededError
-from ..families import checked, family_of, merged, payload_of, said_by
+from ..coerce import error_body
+from ..errors import LimitExceededError
+from ..families import checked, family_of, merged, said_by
 from ..limits import DEFAULT_LIMITS, checked_limits
 from ..report import StreamReport
 from ..sniffing import HEAD, is_begun, is_binary
-from .stencil import check_same
+from .stencil import check_same, plain
 
 cdef extern from *:
     long long NEVER "LLONG_MIN"
@@ -42,10 +40,7 @@ _STATUS = ("open", "finished_without_done", "truncated", "overflow", "unreadable
 
 cdef Py_ssize_t _head_length = HEAD
 
-# Plain JSON: what a payload says depends on its stream's family.
-_decoder = msgspec.json.Decoder()
-_decode = _decoder.decode
-
+_decode = plain.decode
 
 # Instead of what builds values that nobody will ask for: a server has many taps.
 cdef Node _never_built = Constant(None)
@@ -137,8 +132,7 @@ cdef class Tap:
         gaps = Histogram(tuple(bounds)) if bounds else None
         start = None if started_at is None else instant(started_at)
         checked_limits(limits)
-        if self._feeding:
-            raise ConcurrentFeedError("__init__() while another call is under way")
+        check_idle(self._busy, "__init__")
         self._family = asked_family
         self._knows_family = asked_family is not None
         self._wants_text = wants_text
@@ -147,7 +141,7 @@ cdef class Tap:
         self.reset(start)
 
     def __reduce__(self):
-        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it may be in the middle of a stream")
+        raise not_pickled(self)
 
     def reset(self, started_at=None):
         """Forget everything seen, as if newly made.
@@ -158,11 +152,10 @@ cdef class Tap:
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        if self._feeding:
-            raise ConcurrentFeedError("reset() while another call is under way")
+        check_idle(self._busy, "reset")
         self._started_at = monotonic_ns() if started_at is None else instant(started_at)
         self._reader = EventReader(self._limits, error_lines=True)
-        self._stencils = pool_for(_decoder)
+        self._stencils = pool_for(plain)
         self._head = b""
         self._lost = self._errored = self._done = self._speaks = self._noted = False
         self._status = OPEN
@@ -208,9 +201,7 @@ cdef class Tap:
         """
         cdef Py_buffer view
         cdef Py_ssize_t events
-        if self._feeding:
-            raise ConcurrentFeedError("feed() while another call is under way")
-        self._feeding = True
+        enter(&self._busy, "feed")
         try:
             if PyBytes_CheckExact(data):
                 events = self._take_read(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), at)
@@ -221,7 +212,7 @@ cdef class Tap:
                 finally:
                     PyBuffer_Release(&view)
         finally:
-            self._feeding = False
+            self._busy = False
         return events
 
     def close(self, at=None):
@@ -235,9 +226,7 @@ cdef class Tap:
         Raises:
             ConcurrentFeedError: another call is under way.
         """
-        if self._feeding:
-            raise ConcurrentFeedError("close() while another call is under way")
-        self._feeding = True
+        enter(&self._busy, "close")
         try:
             if self._closed_at == NEVER:
                 self._closed_at = monotonic_ns() if at is None else instant(at)
@@ -245,7 +234,7 @@ cdef class Tap:
                     self._end()
             return self._report()
         finally:
-            self._feeding = False
+            self._busy = False
 
     cdef object _report(self):
         usage = self._usage_so_far()
@@ -320,6 +309,7 @@ cdef class Tap:
     cdef int _end(self) except -1:
         cdef EventReader reader = self._reader
         cdef Found found
+        cdef bint over_limit = False
         try:
             if not self._done:
                 found = reader.finish_line()
@@ -328,26 +318,22 @@ cdef class Tap:
                 if reader.finish_block() != NOTHING and self._is_whole():
                     self._take(EVENT)
         except LimitExceededError:
-            self._lose(OVERFLOW)
-            return 0
+            over_limit = True
+        if over_limit:
+            return self._lose(OVERFLOW)
         self._end_read()
         if self._bytes and not self._events and not is_begun(self._head):
-            self._lose(UNREADABLE)
-            return 0
+            return self._lose(UNREADABLE)
         reasons = self._finish_reasons()
         self._status = FINISHED if reasons and None not in reasons.values() else TRUNCATED
         return 0
 
     cdef bint _is_whole(self) except -1:
         cdef bytes data = self._reader.data[:self._reader.length].strip(b" \t\r\n")
-        cdef bint whole = False
         if self._reader.is_error or data in (b"", b"[DONE]"):
             return True
-        try:
-            whole = isinstance(payload_of(data), (dict, type(None)))
-        except NotAChunk:
-            pass
-        return whole
+        payload = payload_of(data, None)
+        return payload is None or type(payload) is dict
 
     cdef int _lose(self, unsigned char status) except -1:
         self._status = status
@@ -436,24 +422,10 @@ cdef class Tap:
     cdef int _take_object(self, bint learns) except -1:
         """Count the event that was found, by what it says if it is an object."""
         cdef EventReader reader = self._reader
-        cdef bytes data = reader.data[:reader.length]
-        cdef bint plain = False, faulty = False
-        payload = None
-        try:
-            payload = _decode(data)
-            plain = True
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            pass
-        if not plain:
-            try:
-                payload = loads(data)
-            except NotAChunk:
-                faulty = True
-        elif learns and self._stencils is not None and type(payload) is dict:
-            self._stencils.learn(reader.data, reader.length, payload)
+        payload = payload_of(reader.data[:reader.length], self._stencils if learns else None)
         if type(payload) is dict:
             return self._take_payload(payload)
-        if faulty or payload is not None:
+        if payload is not None:
             self._faults += 1
         return 0
 
