@@ -287,3 +287,27 @@ def test_an_async_source_is_closed_with_what_iterates_over_it() -> None:
         return source.closed
 
     assert asyncio.run(run()) == ["iterator", "source"]
+
+
+def test_what_a_metaclass_makes_in_place_of_a_chunk_is_refused(backend) -> None:
+    class Odd(type(msgspec.Struct)):  # type: ignore[misc]
+        def __call__(cls, *args: object, **members: object) -> float:
+            return 1.5
+
+    class OddChoice(Choice, metaclass=Odd):
+        pass
+
+    class OddChunk(ChatCompletionChunk, metaclass=Odd):
+        pass
+
+    class HoldsOdd(ChatCompletionChunk):
+        choices: list[OddChoice] = msgspec.field(default_factory=list)
+
+    decoder = backend.ChunkDecoder(OddChunk)
+    decoder.feed(b'data: {"id":[],"choices":"x"}\n\n')
+    with pytest.raises(ChunkDecodeError, match=r"^event 0: no OddChunk: OddChunk\(\) gave float$"):
+        decoder.feed(b"")
+    decoder = backend.ChunkDecoder(HoldsOdd)
+    (chunk,) = decoder.feed(b'data: {"choices":[{"index":"x"},{"index":1}]}\n\n')
+    assert [choice.index for choice in chunk.choices] == [1]
+    assert decoder.stats.coerced == 1
