@@ -24,6 +24,7 @@ from deltawire import (
     DeltawireError,
     LimitExceededError,
     Limits,
+    StreamEnd,
     UpstreamError,
     encode_event,
 )
@@ -311,3 +312,25 @@ def test_what_a_metaclass_makes_in_place_of_a_chunk_is_refused(backend) -> None:
     (chunk,) = decoder.feed(b'data: {"choices":[{"index":"x"},{"index":1}]}\n\n')
     assert [choice.index for choice in chunk.choices] == [1]
     assert decoder.stats.coerced == 1
+
+
+@pytest.mark.parametrize("sudden", [KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError])
+@pytest.mark.parametrize("rest", [b'data: {"a":2}', b'data: {"a":2}\n'], ids=["line", "block"])
+def test_a_last_event_whose_reading_was_interrupted_is_not_looked_at_again(
+    backend, rest: bytes, sudden: type[BaseException]
+) -> None:
+    class Value(msgspec.Struct):
+        a: int
+
+        def __post_init__(self) -> None:
+            if self.a == 2:
+                raise sudden
+
+    for more, given in ((b"", []), (b"\n", []), (b'\ndata: {"a":3}\n\n', [3]), (b'data: {"a":3}\n\n', [3])):
+        decoder = backend.StreamDecoder(Value)
+        assert len(decoder.feed(b'data: {"a":1}\n\n' + rest)) == 1
+        with pytest.raises(sudden):
+            decoder.finish()
+        assert [value.a for value in decoder.feed(more)] == given
+        assert decoder.finish() == decoder.finish() == StreamEnd()
+        assert (decoder.stats.events, decoder.stats.chunks) == (2 + len(given), 1 + len(given))
