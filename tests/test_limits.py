@@ -153,3 +153,21 @@ def test_what_comes_with_the_excess_is_not_taken_in(backend) -> None:
         with pytest.raises(LimitExceededError, match=r"^event of 106 bytes, at most 100 allowed$"):
             decoder.feed(b"data: {}\n\n")
     assert decoder.stats.bytes == len(read)
+
+
+@pytest.mark.parametrize("name", ["max_event", "max_message", "max_items"])
+@pytest.mark.parametrize("wrong", [1.5, 2.0, float("nan"), "5", None])
+def test_a_limit_is_an_int(name: str, wrong: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^{name} must be an int, not {type(wrong).__name__}$"):
+        Limits(**{name: wrong})
+
+
+@pytest.mark.parametrize("limit", [True, 2**31, 2**63 - 1, 2**63, 2**64 + 1])
+def test_a_limit_may_be_any_int(backend, limit: int) -> None:
+    limits = Limits(limit, limit, limit)
+    for kind in (backend.ChunkDecoder, backend.CompletionAccumulator, backend.Tap, backend.Rewriter):
+        kind(limits=limits).feed(b"\n")
+    accumulator = backend.CompletionAccumulator(limits=limits)
+    accumulator.feed(BAD)
+    with pytest.raises(LimitExceededError if limit == 1 else ChunkDecodeError):
+        read_on(accumulator, b"")
