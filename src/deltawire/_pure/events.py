@@ -227,7 +227,7 @@ class EventParser(Exclusive):
     def __init__(self, *, last_event_id: str = "", limits: Limits = DEFAULT_LIMITS) -> None:
         if not isinstance(last_event_id, str):
             raise TypeError(f"last_event_id must be a str, not {type(last_event_id).__name__}")
-        first_event_id = str(last_event_id)
+        first_event_id = str.__str__(last_event_id)  # plain, whatever a subclass says of itself
         checked_limits(limits)
         self._check_idle("__init__")
         self._first_event_id = first_event_id
