@@ -334,3 +334,20 @@ def test_a_last_event_whose_reading_was_interrupted_is_not_looked_at_again(
         assert [value.a for value in decoder.feed(more)] == given
         assert decoder.finish() == decoder.finish() == StreamEnd()
         assert (decoder.stats.events, decoder.stats.chunks) == (2 + len(given), 1 + len(given))
+
+
+def test_an_error_of_deltawire_that_a_hook_raises_is_the_fault_itself(backend) -> None:
+    class Chunk(ChatCompletionChunk):
+        def __post_init__(self) -> None:
+            if self.id == "b" and not raised:
+                raised.append(ChunkDecodeError("mine", payload=b"b", event_index=9))
+                raise raised[0]
+
+    raised: list[ChunkDecodeError] = []
+    decoder = backend.ChunkDecoder(Chunk)
+    assert [chunk.id for chunk in decoder.feed(b"".join(encode_event({"id": name}) for name in "abc"))] == ["a"]
+    assert decoder.error is raised[0]
+    with pytest.raises(ChunkDecodeError, match=r"^mine$"):
+        decoder.feed(b"")
+    assert [chunk.id for chunk in decoder.feed(b"")] == ["c"]
+    assert (decoder.stats.events, decoder.stats.chunks, decoder.stats.coerced) == (3, 2, 0)

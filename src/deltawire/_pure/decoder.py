@@ -215,29 +215,22 @@ class StreamDecoder(Exclusive, Generic[T]):
 
     def _decode(self, data: bytes, chunks: list[T]) -> None:
         try:
-            value = self._typed(data)
-        except ChunkDecodeError as refusal:
+            value = self._decoder.decode(data)
+        except (DeltawireError, MemoryError):
+            raise
+        except Exception as refusal:  # noqa: BLE001 (msgspec's own, and whatever a user's hook raises)
             self._take_refused(data, refusal, chunks)
         else:
             self._take_value(value, data, chunks)
 
-    def _take_refused(self, data: bytes, refusal: ChunkDecodeError, chunks: list[T]) -> None:
+    def _take_refused(self, data: bytes, refusal: Exception, chunks: list[T]) -> None:
         """Hand out what can be made of data that msgspec refuses, or raise."""
-        raise refusal
+        raise self._no_chunk(data, refusal) from refusal
 
     def _take_value(self, value: Any, data: bytes, chunks: list[T]) -> None:
         """Hand out what `data` was decoded to."""
         chunks.append(value)
         self._chunks += 1
-
-    def _typed(self, data: bytes) -> T:
-        try:
-            value: T = self._decoder.decode(data)
-        except (DeltawireError, MemoryError):
-            raise
-        except Exception as refusal:  # msgspec's own, and whatever a user's hook raises
-            raise self._no_chunk(data, refusal) from refusal
-        return value
 
     def _no_chunk(self, data: bytes, reason: Exception) -> ChunkDecodeError:
         index = self._events - 1
