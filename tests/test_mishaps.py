@@ -351,3 +351,13 @@ def test_an_error_of_deltawire_that_a_hook_raises_is_the_fault_itself(backend) -
         decoder.feed(b"")
     assert [chunk.id for chunk in decoder.feed(b"")] == ["c"]
     assert (decoder.stats.events, decoder.stats.chunks, decoder.stats.coerced) == (3, 2, 0)
+
+
+@pytest.mark.parametrize("odd", ["x", "", 5, 12, True, {}, {"a": 1}, msgspec.Raw(b"["), msgspec.Raw(b"")])
+def test_what_is_no_list_is_not_added_to_one(backend, odd: Any) -> None:
+    accumulator = backend.CompletionAccumulator()
+    accumulator.add(ChatCompletionChunk(choices=[Choice(index=0, token_ids=[1, 2])]))
+    with pytest.raises(TypeError, match=rf"^a list is required, not '{type(odd).__name__}'$"):
+        accumulator.add(ChatCompletionChunk(choices=[Choice(index=0, token_ids=odd)]))
+    accumulator.add(ChatCompletionChunk(choices=[Choice(index=0, token_ids=[3])]))
+    assert accumulator.completion().choices[0].token_ids == [1, 2, 3]
