@@ -28,6 +28,7 @@ from deltawire import (
     UpstreamError,
     encode_event,
 )
+from deltawire.chunks import text_of
 
 from .conftest import PURE_ONLY, READERS, twin
 
@@ -291,7 +292,7 @@ def test_an_async_source_is_closed_with_what_iterates_over_it() -> None:
 
 
 def test_what_a_metaclass_makes_in_place_of_a_chunk_is_refused(backend) -> None:
-    class Odd(type(msgspec.Struct)):  # type: ignore[misc]
+    class Odd(type(msgspec.Struct)):
         def __call__(cls, *args: object, **members: object) -> float:
             return 1.5
 
@@ -361,3 +362,27 @@ def test_what_is_no_list_is_not_added_to_one(backend, odd: Any) -> None:
         accumulator.add(ChatCompletionChunk(choices=[Choice(index=0, token_ids=odd)]))
     accumulator.add(ChatCompletionChunk(choices=[Choice(index=0, token_ids=[3])]))
     assert accumulator.completion().choices[0].token_ids == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"choices": 5},
+        {"choices": [5]},
+        {"choices": [Choice(index=0, delta=5)]},
+        {"choices": [Choice(index=0, delta=Choice())]},
+        {"choices": [Choice(index=0, delta=Delta(content=5))]},
+        {"choices": [Choice(index=0, delta=Delta(reasoning=[5]))]},
+        {"choices": [Choice(index=0, delta=Delta(tool_calls=5))]},
+        {"choices": [Choice(index=0, delta=Delta(tool_calls=[5]))]},
+        {"choices": [Choice(index=0, delta=Delta(function_call="f"))]},
+    ],
+)
+def test_a_chunk_whose_members_are_of_other_kinds_is_not_added(backend, odd: dict[str, Any]) -> None:
+    accumulator = backend.CompletionAccumulator()
+    accumulator.feed(encode_event(HI))
+    with pytest.raises(TypeError):
+        accumulator.add(ChatCompletionChunk(**odd))
+    accumulator.feed(encode_event(HI))
+    assert text_of(accumulator.completion().choices[0].message.content) == "hihi"
+    assert accumulator.error is None
