@@ -1,6 +1,7 @@
 """`python -m tests.distributions FOLDER`: is what is to be published whole, and does it work where it is installed?
 
-Each file of the folder, the source distribution too, is installed in an empty environment and used there.
+Each file of the folder, the source distribution too, is installed in an empty environment and used there; with
+`--look` before the folder they are only looked into, and need not be all.
 """
 
 import email
@@ -86,9 +87,10 @@ def run(command: list[str | Path], folder: str) -> str:
     return subprocess.run(list(map(str, command)), cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def main(folder: str) -> None:
-    """Check a folder of distributions: one source distribution, and wheels."""
+def look(folder: str) -> dict[Path, str]:
+    """Look into the distributions in a folder, and return the backend of each."""
     paths = sorted(Path(folder).resolve().iterdir())
+    assert paths, f"{folder} is empty"
     backends = dict.fromkeys(paths, "compiled")
     for path in paths:
         assert path.name.startswith(f"deltawire-{VERSION}"), f"{path.name} is not of version {VERSION}"
@@ -96,12 +98,19 @@ def main(folder: str) -> None:
             backends[path] = "compiled" if check_wheel(path) else "pure"
         else:
             check_source(path)
-    assert sum(path.name.endswith(".tar.gz") for path in paths) == 1, "one source distribution is expected"
-    assert {backends[path] for path in paths if path.suffix == ".whl"} == {"compiled", "pure"}
+    return backends
+
+
+def main(folder: str) -> None:
+    """Check a folder of distributions: one source distribution, and wheels."""
+    backends = look(folder)
+    assert sum(path.name.endswith(".tar.gz") for path in backends) == 1, "one source distribution is expected"
+    assert {backends[path] for path in backends if path.suffix == ".whl"} == {"compiled", "pure"}
     for path, backend in backends.items():
         use(path, backend)
         print(f"{path.name}: {path.stat().st_size / 1024:,.0f} KB, {backend}, installed and used", flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    check = look if sys.argv[1:2] == ["--look"] else main
+    check(sys.argv[-1])

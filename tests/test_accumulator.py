@@ -4,10 +4,20 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 
-from deltawire import ChatCompletionChunk, Choice, ChunkDecodeError, Delta, LimitExceededError, Limits, UpstreamError
-from deltawire.chunks import FunctionDelta, ToolCallDelta
+from deltawire import (
+    ChatCompletionChunk,
+    Choice,
+    ChunkDecodeError,
+    Delta,
+    LimitExceededError,
+    Limits,
+    UpstreamError,
+    encode_event,
+)
+from deltawire.chunks import FunctionDelta, ToolCallDelta, text_of
 
 from .chat_json import FIRST, HI, STOP, USAGE, call, called, completion, made, said, stream, whole
 from .folding_oracle import completion_of, json_of, observed
@@ -395,3 +405,37 @@ def test_a_chunk_that_was_added_may_hold_what_no_stream_does(backend) -> None:
     completion = accumulator.completion()
     assert (completion.id, completion.created, completion.model) == ("5", None, "\ufffdm")
     assert completion.choices[0].message.content == "\ufffdhi"
+
+
+@pytest.mark.parametrize("odd", ["x", "", 5, 12, True, {}, {"a": 1}, msgspec.Raw(b"["), msgspec.Raw(b"")])
+def test_what_is_no_list_is_not_added_to_one(backend, odd: Any) -> None:
+    accumulator = backend.CompletionAccumulator()
+    accumulator.add(ChatCompletionChunk(choices=[Choice(index=0, token_ids=[1, 2])]))
+    with pytest.raises(TypeError, match=rf"^a list is required, not '{type(odd).__name__}'$"):
+        accumulator.add(ChatCompletionChunk(choices=[Choice(index=0, token_ids=odd)]))
+    accumulator.add(ChatCompletionChunk(choices=[Choice(index=0, token_ids=[3])]))
+    assert accumulator.completion().choices[0].token_ids == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"choices": 5},
+        {"choices": [5]},
+        {"choices": [Choice(index=0, delta=5)]},
+        {"choices": [Choice(index=0, delta=Choice())]},
+        {"choices": [Choice(index=0, delta=Delta(content=5))]},
+        {"choices": [Choice(index=0, delta=Delta(reasoning=[5]))]},
+        {"choices": [Choice(index=0, delta=Delta(tool_calls=5))]},
+        {"choices": [Choice(index=0, delta=Delta(tool_calls=[5]))]},
+        {"choices": [Choice(index=0, delta=Delta(function_call="f"))]},
+    ],
+)
+def test_a_chunk_whose_members_are_of_other_kinds_is_not_added(backend, odd: dict[str, Any]) -> None:
+    accumulator = backend.CompletionAccumulator()
+    accumulator.feed(encode_event(said(HI)))
+    with pytest.raises(TypeError):
+        accumulator.add(ChatCompletionChunk(**odd))
+    accumulator.feed(encode_event(said(HI)))
+    assert text_of(accumulator.completion().choices[0].message.content) == "hihi"
+    assert accumulator.error is None

@@ -21,6 +21,7 @@ from deltawire.replay import sample
 DEMO = sample("demo")
 CHUNKS = [json.loads(payload) for payload in DEMO.payloads]
 BAD = b"".join(DEMO.events()[:5]) + b"data: {oops\n\n" + DEMO.body
+CLOSED = "Error: standard output is closed\n"
 PART = {"type": "text", "text": "A part."}
 WITHOUT_CLICK = "import sys; sys.modules['{name}'] = None; from deltawire.cli import main; main()"
 
@@ -329,3 +330,13 @@ def test_a_pipe_gets_the_text_as_it_came() -> None:
     environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
     result = subprocess.run(command, input=HOSTILE_BODY, stdout=subprocess.PIPE, env=environment, check=True)
     assert result.stdout.decode() == HOSTILE
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full here")
+@pytest.mark.parametrize("mode", ["--summary", "--text", "--events", "--chunks", "--json"])
+def test_output_that_cannot_be_written_is_no_traceback(mode: str, recorded: Callable[[bytes], str]) -> None:
+    command = f'"$0" -m deltawire inspect {mode} "$1"'
+    for target, said in ((">/dev/full", "Error: [Errno 28] No space left on device\n"), (">&-", CLOSED)):
+        shell = ["sh", "-c", f"{command} {target}", sys.executable, recorded(DEMO.body)]
+        result = subprocess.run(shell, check=False, stderr=subprocess.PIPE, encoding="utf-8", timeout=30)
+        assert (result.returncode, result.stderr) == (1, said)

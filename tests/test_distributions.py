@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .distributions import MODULES, ROOT, VERSION, check_wheel
+from .distributions import MODULES, ROOT, VERSION, check_wheel, look
 
 SOURCES = sorted(path for path in (ROOT / "src" / "deltawire").rglob("*") if path.suffix in (".py", ".typed"))
 FILES = [path.relative_to(ROOT / "src").as_posix() for path in SOURCES]
@@ -57,3 +57,13 @@ def test_what_a_wheel_lacks_is_named(missing: str, tmp_path: Path) -> None:
 def test_another_requirement_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="needs"):
         check_wheel(wheel(tmp_path, "py3-none-any", *FILES, needs="attrs"))
+
+
+def test_a_folder_of_wheels_can_be_looked_into_alone(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="is empty"):
+        look(str(tmp_path))
+    compiled = wheel(tmp_path, "cp313-cp313-win_amd64", *FILES, *EXTENSIONS)
+    assert look(str(tmp_path)) == {compiled: "compiled"}
+    wheel(tmp_path, "cp314-cp314-win_amd64", *FILES, *EXTENSIONS, "tests/__init__.py")
+    with pytest.raises(AssertionError, match=r"cp314-win_amd64\.whl holds \["):
+        look(str(tmp_path))

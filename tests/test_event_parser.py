@@ -346,3 +346,15 @@ def test_the_reconnection_time_changes_at_the_end_of_its_line(backend) -> None:
 def test_what_a_parser_says_of_itself_is_read_only(backend, name: str) -> None:
     with pytest.raises(AttributeError):
         setattr(backend.EventParser(), name, None)
+
+
+def test_a_last_event_id_may_be_of_a_subclass(backend) -> None:
+    class Own(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return self
+
+    parser = backend.EventParser(last_event_id=Own("x"))
+    assert type(parser.last_event_id) is str
+    assert [event.id for event in parser.feed(b"data: 1\n\n")] == ["x"]

@@ -203,3 +203,21 @@ def test_finish_reasons_are_bounded(backend) -> None:
         reader.feed(b"".join(encode_event({"choices": [{"index": index}]}) for index in range(5)))
         with pytest.raises(LimitExceededError, match="at most 3 allowed"):
             reader.finish()
+
+
+@pytest.mark.parametrize("name", ["max_event", "max_message", "max_items"])
+@pytest.mark.parametrize("wrong", [1.5, 2.0, float("nan"), "5", None])
+def test_a_limit_is_an_int(name: str, wrong: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^{name} must be an int, not {type(wrong).__name__}$"):
+        Limits(**{name: wrong})
+
+
+@pytest.mark.parametrize("limit", [True, 2**31, 2**63 - 1, 2**63, 2**64 + 1])
+def test_a_limit_may_be_any_int(backend, limit: int) -> None:
+    limits = Limits(limit, limit, limit)
+    for kind in (backend.ChunkDecoder, backend.CompletionAccumulator, backend.Tap, backend.Rewriter):
+        kind(limits=limits).feed(b"\n")
+    accumulator = backend.CompletionAccumulator(limits=limits)
+    accumulator.feed(BAD)
+    with pytest.raises(LimitExceededError if limit == 1 else ChunkDecodeError):
+        read_on(accumulator, b"")

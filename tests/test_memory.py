@@ -5,6 +5,7 @@ import dataclasses
 import gc
 import mmap
 import sys
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from types import SimpleNamespace
@@ -240,3 +241,33 @@ def test_no_reference_is_lost() -> None:
     for number in range(2000):
         decoder.feed(b'data: {"id":"x%d","created":%d.5}\n\n' % (number, number))
     assert abs(sys.getrefcount(None) - before) < 200
+
+
+def held_of(feed: Callable[[bytes], object], reads: list[bytes]) -> int:
+    """Return how many bytes more are held once the reads, which are there already, are fed."""
+    tracemalloc.start()
+    try:
+        for read in reads:
+            feed(read)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["EventParser", "ChunkDecoder", "Tap", "Rewriter"])
+def test_short_lines_without_a_blank_one_are_held_as_bytes(backend: SimpleNamespace, name: str) -> None:
+    reads = [b"data:ab\n" * 400] * 100
+    assert held_of(getattr(backend, name)().feed, reads) < 2 * len(b"".join(reads))
+
+
+def test_a_read_that_waits_behind_a_fault_is_held_as_bytes(backend: SimpleNamespace) -> None:
+    def read_on(read: bytes) -> None:
+        with suppress(ChunkDecodeError):
+            decoder.feed(b"")
+        decoder.feed(read)
+
+    decoder = backend.StreamDecoder(int)
+    decoder.feed(BAD * 2000)
+    assert held_of(read_on, [bytes((58, number % 256)) for number in range(1000)]) < 20_000
+    assert isinstance(decoder.error, ChunkDecodeError)

@@ -375,3 +375,31 @@ def test_the_twins_refuse_with_the_same_words() -> None:
         {"limits": Limits(max_event=3)},
     ):
         assert len({words(name, **task) for name in TWINS}) == 1
+
+
+@pytest.mark.parametrize("raw", [bytearray(b"zz\n\n"), memoryview(b"zz\n\n"), type("Own", (bytes,), {})(b"zz\n\n")])
+def test_the_raw_bytes_of_an_event_may_be_set(backend, raw: Any) -> None:
+    def each(event: RawEvent) -> RawEvent:
+        event.raw = raw
+        return event
+
+    assert written(backend, ONE + TWO, each=each) == b"zz\n\nzz\n\n"
+
+
+@pytest.mark.parametrize("raw", [None, "text", 5, [b"x"]])
+def test_what_are_no_bytes_does_not_go_on_as_those_of_an_event(backend, raw: Any) -> None:
+    def each(event: RawEvent) -> RawEvent:
+        event.raw = raw
+        return event
+
+    with pytest.raises(TypeError, match=r"^bytes are required as a RawEvent's raw, not '\w+'$"):
+        backend.Rewriter(each=each).feed(ONE)
+
+
+def test_bytes_of_a_subclass_go_on_as_plain_ones(backend) -> None:
+    class Own(bytes):
+        def __bytes__(self) -> "Own":
+            return self
+
+    assert type(written(backend, ONE, each=lambda event: Own(event.raw))) is bytes
+    assert written(backend, ONE, each=lambda event: Own(event.raw)) == ONE

@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -235,3 +236,12 @@ def test_a_failed_response_without_its_response_is_an_error(backend) -> None:
     tap = backend.Tap()
     tap.feed(named(CREATED, {"type": "response.failed"}))
     assert tap.close().status == "errored"
+
+
+def test_a_family_may_be_a_member_of_an_enumeration(backend) -> None:
+    for asked in (StrEnum("Family", {"CHAT": "chat"}).CHAT, type("Own", (str,), {})("chat")):
+        tap = backend.Tap(family=asked)
+        tap.feed(HI)
+        assert type(tap.report.family) is str
+        assert tap.close().family == "chat"
+    assert backend.Tap(family=StrEnum("Family", {"AUTO": "auto"}).AUTO).report.family is None

@@ -117,9 +117,13 @@ def _fit_struct(value: dict[str, Any], struct: type[msgspec.Struct]) -> Any:
                 if field.required:
                     raise
     try:
-        return struct(**members)
+        made = struct(**members)
     except (TypeError, ValueError) as refusal:
         raise _Unfit(str(refusal)) from refusal
+    # A caller's own metaclass makes what it likes, and the compiled twin reads by offsets.
+    if not type.__subclasscheck__(struct, type(made)):
+        raise _Unfit(f"{struct.__name__}() gave {type(made).__name__}")
+    return made
 
 
 def _fit_items(values: list[Any], hint: Any) -> list[Any]:

@@ -337,6 +337,7 @@ def checked(family: str) -> Family | None:
     """
     if family == "auto":
         return None
-    if family not in FAMILIES:
-        raise ValueError(f"family {family!r}, one of {('auto', *FAMILIES)} expected")
-    return family
+    for known in FAMILIES:
+        if family == known:
+            return known  # a plain str, where the caller's is a subclass
+    raise ValueError(f"family {family!r}, one of {('auto', *FAMILIES)} expected")

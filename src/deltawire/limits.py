@@ -23,6 +23,8 @@ class Limits(msgspec.Struct, frozen=True, gc=False):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
+            if not isinstance(value, int):
+                raise TypeError(f"{name} must be an int, not {type(value).__name__}")
             if value < 0:
                 raise ValueError(f"{name} of {value}, at least 0 expected")
 

@@ -160,9 +160,13 @@ def joined(answer: RawEvent | bytes | Iterable[RawEvent | bytes] | None) -> byte
     if answer is None:
         return b""
     if isinstance(answer, RawEvent):
-        return answer.raw
+        answer = answer.raw  # which the caller may have set
+        if not isinstance(answer, (bytes, bytearray, memoryview)):
+            raise TypeError(f"bytes are required as a RawEvent's raw, not {type(answer).__name__!r}")
+    if type(answer) is bytes:
+        return answer
     if isinstance(answer, (bytes, bytearray, memoryview)):
-        return bytes(answer)
+        return bytes(memoryview(answer))  # whatever the `__bytes__` of a subclass gives
     if isinstance(answer, (str, dict)) or not isinstance(answer, Iterable):
         raise TypeError(f"a RawEvent, bytes, several of both, or None is required, not {type(answer).__name__!r}")
     return b"".join(map(joined, answer))

@@ -86,6 +86,7 @@ cdef class FoldingReader(ChatReader):
                 raise UpstreamError(chunk.error, chunk=chunk, event_index=self._events)
             self._end = None
             self._folded = None
+            odd = None
             try:
                 self._folding.fold(chunk)
                 if self._shadow is not None:
@@ -94,6 +95,10 @@ cdef class FoldingReader(ChatReader):
             except LimitExceededError as error:
                 self._error = error
                 raise
+            except AttributeError as error:
+                odd = error
+            if odd is not None:
+                raise TypeError(f"a member of another kind: {odd}") from odd
         finally:
             self._busy = False
         return 0
@@ -193,7 +198,7 @@ cdef class CompletionAccumulator:
             UpstreamError: the chunk has an `error`; nothing of it is folded in.
             LimitExceededError: the completion is larger than the limits allow; every
                 call raises it until `reset()`.
-            TypeError: it is no `ChatCompletionChunk`, or holds what JSON cannot.
+            TypeError: it is no `ChatCompletionChunk`, or holds what its members or JSON cannot.
             ConcurrentFeedError: another call is under way.
         """
         self._reader().add(chunk)

@@ -442,7 +442,8 @@ cdef class StreamDecoder:
         except DeltawireError as error:
             end.unterminated = True
             self._error = error
-        discarded = self._reader.finish()
+        finally:  # after an interruption too: what it has hit is not looked at again
+            discarded = self._reader.finish()
         if not (self._done or end.unterminated):
             end.discarded = discarded
         reasons = self._finish_reasons

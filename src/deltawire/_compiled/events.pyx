@@ -426,7 +426,7 @@ cdef class EventParser:
     def __init__(self, *, last_event_id="", limits=DEFAULT_LIMITS):
         if not isinstance(last_event_id, str):
             raise TypeError(f"last_event_id must be a str, not {type(last_event_id).__name__}")
-        first_event_id = str(last_event_id)
+        first_event_id = str.__str__(last_event_id)  # plain, whatever a subclass says of itself
         checked_limits(limits)
         check_idle(self._busy, "__init__")
         self._first_event_id = first_event_id

@@ -148,13 +148,16 @@ cdef class Items(Member):
     cdef int extend(self, items) except -1:
         """Append `items`."""
         cdef bytes json = _encode(items)
+        cdef const char *start = PyBytes_AS_STRING(json)
         cdef Py_ssize_t length = PyBytes_GET_SIZE(json) - 2
+        if length < 0 or start[0] != c"[" or start[length + 1] != c"]":  # a chunk that was added may hold anything
+            raise TypeError(f"a list is required, not {type(items).__name__!r}")
         if length == 0:
             return 0
         self.held.grow(length)
         if self.items.length:
             append_to(&self.items, b",", 1, _smallest)
-        return append_to(&self.items, PyBytes_AS_STRING(json) + 1, length, _smallest)
+        return append_to(&self.items, start + 1, length, _smallest)
 
     cdef bytes json(self):
         return b"[" + self.items.memory[:self.items.length] + b"]" if self.items.length else b"[]"

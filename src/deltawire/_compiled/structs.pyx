@@ -5,12 +5,14 @@ from types import MemberDescriptorType
 cdef extern from *:
     """
     #include "structmember.h"
-    static Py_ssize_t deltawire_offset(PyObject *descriptor) {
+    static Py_ssize_t deltawire_offset(PyObject *struct_type, PyObject *descriptor) {
         PyMemberDef *member = ((PyMemberDescrObject *)descriptor)->d_member;
+        if (!PyType_IsSubtype((PyTypeObject *)struct_type, PyDescr_TYPE(descriptor)))
+            return -1;
         return member->type == T_OBJECT_EX ? member->offset : -1;
     }
     """
-    Py_ssize_t deltawire_offset(object descriptor) noexcept  # -1 where it holds no object
+    Py_ssize_t deltawire_offset(object struct, object descriptor) noexcept  # -1 where it is not its, or holds no object
 
 
 cdef Py_ssize_t offset_of(object struct, str member) except -1:
@@ -21,8 +23,8 @@ cdef Py_ssize_t offset_of(object struct, str member) except -1:
     """
     descriptor = getattr(struct, member, None)
     cdef Py_ssize_t offset = -1
-    if type(descriptor) is MemberDescriptorType and descriptor.__objclass__ in struct.__mro__:
-        offset = deltawire_offset(descriptor)
+    if type(descriptor) is MemberDescriptorType:
+        offset = deltawire_offset(struct, descriptor)
     if offset < 0:
         raise TypeError(f"{struct.__name__}.{member} is no member of a Struct")
     return offset

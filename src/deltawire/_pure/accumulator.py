@@ -50,6 +50,8 @@ class _FoldingReader(ChatReader[Never]):
             except LimitExceededError as error:
                 self._error = error
                 raise
+            except AttributeError as odd:
+                raise TypeError(f"a member of another kind: {odd}") from odd
         finally:
             self._busy = False
 
@@ -138,7 +140,7 @@ class CompletionAccumulator:
             UpstreamError: the chunk has an `error`; nothing of it is folded in.
             LimitExceededError: the completion is larger than the limits allow; every
                 call raises it until `reset()`.
-            TypeError: it is no `ChatCompletionChunk`, or holds what JSON cannot.
+            TypeError: it is no `ChatCompletionChunk`, or holds what its members or JSON cannot.
             ConcurrentFeedError: another call is under way.
         """
         self._decoder.add(chunk)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, final, overload
 
 from ..chunks import MOST_OF_REASON, ChatCompletionChunk, index_of, text_of
 from ..coerce import NotAChunk, coerce
-from ..errors import ChunkDecodeError, LimitExceededError, UpstreamError
+from ..errors import LimitExceededError, UpstreamError
 from ..limits import DEFAULT_LIMITS, Limits
 from .decoder import StreamDecoder
 
@@ -62,7 +62,7 @@ class ChatReader(StreamDecoder[T]):
             raise LimitExceededError(f"{count} choices, at most {allowed} allowed", measured=count, allowed=allowed)
         self._finish_reasons[index] = None
 
-    def _take_refused(self, data: bytes, refusal: ChunkDecodeError, chunks: list[T]) -> None:
+    def _take_refused(self, data: bytes, refusal: Exception, chunks: list[T]) -> None:
         """Take the chunk, brought to the type; nothing of `null`."""
         try:
             chunk = coerce(data, self._type)

@@ -70,9 +70,9 @@ class StreamDecoder(Exclusive, Generic[T]):
         """
         self._check_idle("reset")
         self._reader = EventReader(self._limits, error_lines=self._tolerant)
-        # Reads that a fault has stopped, and the bytes they had: their rest comes first.
-        self._held: deque[tuple[Iterator[Block], int]] = deque()
-        self._waiting = 0  # bytes of those that are still to begin
+        self._blocks: Iterator[Block] = iter(())  # of the read in hand, which a fault may have stopped
+        self._held: deque[bytes] = deque()  # reads behind it, still to begin
+        self._waiting = 0  # bytes of those
         self._error: DeltawireError | None = None
         self._overflow: LimitExceededError | None = None
         self._done = False
@@ -124,7 +124,7 @@ class StreamDecoder(Exclusive, Generic[T]):
                 self._drain(chunks)
             elif read and not isinstance(self._error, LimitExceededError):
                 self._hold(read)
-                self._wait(len(read))
+                self._check_waiting()
             return chunks
         finally:
             self._busy = False
@@ -168,11 +168,11 @@ class StreamDecoder(Exclusive, Generic[T]):
 
     def _hold(self, read: bytes) -> None:
         self._bytes += len(read)
-        self._held.append((self._reader.read(read), len(read)))
+        self._held.append(read)
+        self._waiting += len(read)
 
-    def _wait(self, size: int) -> None:
-        """Let a read wait behind a fault, which is raised first where the limit is exceeded now."""
-        self._waiting += size
+    def _check_waiting(self) -> None:
+        """Have the limit's error raised behind the fault if more waits than is allowed."""
         allowed = self._limits.max_event
         if 0 < allowed < self._waiting:
             self._overflow = LimitExceededError(
@@ -184,15 +184,18 @@ class StreamDecoder(Exclusive, Generic[T]):
     def _drain(self, chunks: list[T]) -> None:
         """Decode the reads held, in order, up to the first fault, which is left in `_error`."""
         try:
-            while self._held:
-                for block in self._held[0][0]:
+            while True:
+                for block in self._blocks:
                     self._take(block, chunks)
                     if self._done:
+                        self._blocks = iter(())
                         self._held.clear()
                         return
-                self._held.popleft()
-                if self._held:
-                    self._waiting -= self._held[0][1]
+                if not self._held:
+                    return
+                read = self._held.popleft()
+                self._waiting -= len(read)
+                self._blocks = self._reader.read(read)
         except DeltawireError as error:
             self._error = error
 
@@ -212,29 +215,22 @@ class StreamDecoder(Exclusive, Generic[T]):
 
     def _decode(self, data: bytes, chunks: list[T]) -> None:
         try:
-            value = self._typed(data)
-        except ChunkDecodeError as refusal:
+            value = self._decoder.decode(data)
+        except (DeltawireError, MemoryError):
+            raise
+        except Exception as refusal:  # noqa: BLE001 (msgspec's own, and whatever a user's hook raises)
             self._take_refused(data, refusal, chunks)
         else:
             self._take_value(value, data, chunks)
 
-    def _take_refused(self, data: bytes, refusal: ChunkDecodeError, chunks: list[T]) -> None:
+    def _take_refused(self, data: bytes, refusal: Exception, chunks: list[T]) -> None:
         """Hand out what can be made of data that msgspec refuses, or raise."""
-        raise refusal
+        raise self._no_chunk(data, refusal) from refusal
 
     def _take_value(self, value: Any, data: bytes, chunks: list[T]) -> None:
         """Hand out what `data` was decoded to."""
         chunks.append(value)
         self._chunks += 1
-
-    def _typed(self, data: bytes) -> T:
-        try:
-            value: T = self._decoder.decode(data)
-        except (DeltawireError, MemoryError):
-            raise
-        except Exception as refusal:  # msgspec's own, and whatever a user's hook raises
-            raise self._no_chunk(data, refusal) from refusal
-        return value
 
     def _no_chunk(self, data: bytes, reason: Exception) -> ChunkDecodeError:
         index = self._events - 1
@@ -252,7 +248,8 @@ class StreamDecoder(Exclusive, Generic[T]):
         except DeltawireError as error:
             end.unterminated = True
             self._error = error
-        discarded = self._reader.finish()
+        finally:  # after an interruption too: what it has hit is not looked at again
+            discarded = self._reader.finish()
         if not (self._done or end.unterminated):
             end.discarded = discarded
         reasons = self._finish_reasons

@@ -53,7 +53,7 @@ class EventReader:
 
     def _end_block(self) -> None:
         self._type = b""
-        self._data: list[bytes] = []
+        self._data: bytes | bytearray | None = None  # of its data lines, joined
         self._retry: int | None = None
         self._size = 0  # of the finished lines, as `Limits.max_event` counts it
         self._unfinished = 0  # bytes of the stream since the last blank line
@@ -63,13 +63,13 @@ class EventReader:
         """Whether no line is under way, and no field has come since the last blank line."""
         return not self._line and not self._unfinished
 
-    def read(self, data: bytes) -> Iterator[Block]:
-        """Yield the blocks that `data` completes.
+    def read(self, read: bytes) -> Iterator[Block]:
+        """Yield the blocks that `read` completes.
 
         Raises:
             LimitExceededError: see `Limits.max_event`.
         """
-        for line in self._continue(data).splitlines(keepends=True):
+        for line in self._continue(read).splitlines(keepends=True):
             content = line.rstrip(b"\r\n")
             if len(content) == len(line):
                 self._line += line
@@ -86,15 +86,18 @@ class EventReader:
                 if content.startswith(b"data:"):
                     # The one field that every event has, without a call for each.
                     value = content[6:] if content.startswith(b" ", 5) else content[5:]
-                    self._data.append(value)
+                    if self._data is None:
+                        self._data = value
+                    else:
+                        self._add_data(value)
                     self._size += len(value) or 1
                     self._unfinished += len(content) + terminator
                 elif (error := self._field(content, terminator)) is not None:
                     yield error
             else:
                 self.last_event_id = self._id
-                if self._data:
-                    block = self._type, b"\n".join(self._data), self._retry
+                if (data := self._data) is not None:
+                    block = self._type, data if isinstance(data, bytes) else bytes(data), self._retry
                     self._end_block()
                     yield block
                 elif self._unfinished:
@@ -138,7 +141,7 @@ class EventReader:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
-            self._data.append(value)
+            self._add_data(value)
         elif name == b"event":
             self._type = value
         elif name == b"id":
@@ -154,6 +157,14 @@ class EventReader:
         self._size += max(1, len(value))
         return None
 
+    def _add_data(self, value: bytes) -> None:
+        if self._data is None:
+            self._data = value
+        else:
+            if isinstance(self._data, bytes):
+                self._data = bytearray(self._data)  # not a list: each of many short lines would take 40 bytes more
+            self._data += b"\n" + value
+
     def _set_retry(self, value: bytes) -> None:
         digits = value.lstrip(b"0") or b"0"
         # Measured before it is converted: int() of a long text is slow, and may refuse.
@@ -167,8 +178,8 @@ class EventReader:
             self._line.clear()
             if (error := self._field(line, 0)) is not None:
                 yield error
-        if self._data:
-            yield self._type, b"\n".join(self._data), self._retry
+        if self._data is not None:
+            yield self._type, bytes(self._data), self._retry
 
     def finish(self) -> int:
         """End the stream and return the bytes of its unfinished block.
@@ -216,7 +227,7 @@ class EventParser(Exclusive):
     def __init__(self, *, last_event_id: str = "", limits: Limits = DEFAULT_LIMITS) -> None:
         if not isinstance(last_event_id, str):
             raise TypeError(f"last_event_id must be a str, not {type(last_event_id).__name__}")
-        first_event_id = str(last_event_id)
+        first_event_id = str.__str__(last_event_id)  # plain, whatever a subclass says of itself
         checked_limits(limits)
         self._check_idle("__init__")
         self._first_event_id = first_event_id

@@ -128,7 +128,10 @@ class Items:
 
     def extend(self, items: Sequence[Any]) -> None:
         """Append `items`."""
-        json = _encode(items)[1:-1]
+        json = _encode(items)
+        if json[:1] + json[-1:] != b"[]":  # a chunk that was added may hold anything
+            raise TypeError(f"a list is required, not {type(items).__name__!r}")
+        json = json[1:-1]
         self._held.grow(len(json))
         if json and self._json:
             self._json += b","

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar, final
 
-from ..errors import ChunkDecodeError, UpstreamError
+from ..errors import UpstreamError
 from ..limits import DEFAULT_LIMITS, Limits
 from ..models import Field, Fit, Kind, Model, NotCovered, Value
 from .decoder import StreamDecoder
@@ -132,7 +132,7 @@ class ModelDecoder(StreamDecoder[T]):
             chunk = self._constructed(value, data)
         super()._take_value(chunk, data, chunks)
 
-    def _take_refused(self, data: bytes, refusal: ChunkDecodeError, chunks: list[T]) -> None:
+    def _take_refused(self, data: bytes, refusal: Exception, chunks: list[T]) -> None:
         """Take what `json.loads` reads, as the library constructs it; nothing of `null`, nor behind `[DONE]`."""
         text = data.decode(errors="replace")
         if text.startswith("[DONE]"):

@@ -23,7 +23,12 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             # Text of any language, on a terminal that may not have it; its line ends as they came, on Windows too.
             stream.reconfigure(errors="backslashreplace", newline="")
-    program().main(prog_name="deltawire")
+    if sys.stdout is None:
+        sys.exit("Error: standard output is closed")
+    try:
+        program().main(prog_name="deltawire")
+    except OSError as error:  # of standard output, on a full disk
+        sys.exit(f"Error: {error}")
 
 
 def program() -> "click.Group":
