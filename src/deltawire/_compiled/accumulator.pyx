@@ -76,6 +76,7 @@ cdef class FoldingReader(ChatReader):
         return 0
 
     cdef int add(self, chunk) except -1:
+        cdef Folding shadow
         enter(&self._busy, "add")
         try:
             if isinstance(self._error, LimitExceededError):
@@ -87,10 +88,13 @@ cdef class FoldingReader(ChatReader):
             self._end = None
             self._folded = None
             odd = None
+            shadow = self._shadow
+            self._shadow = None  # for good, where folding stops half-way
             try:
                 self._folding.fold(chunk)
-                if self._shadow is not None:
-                    self._shadow.fold(chunk)
+                if shadow is not None:
+                    shadow.fold(chunk)
+                    self._shadow = shadow
                 self._note_choices(chunk)
             except LimitExceededError as error:
                 self._error = error
