@@ -182,7 +182,7 @@ cdef class Tap:
 
     @property
     def report(self):
-        """What was seen so far, as a new object."""
+        """What was seen so far, as a new object; its `usage` and `error` are not to be changed."""
         return self._report()
 
     def feed(self, data, at=None):

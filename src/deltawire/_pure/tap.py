@@ -125,7 +125,7 @@ class Tap(Exclusive):
 
     @property
     def report(self) -> StreamReport:
-        """What was seen so far, as a new object."""
+        """What was seen so far, as a new object; its `usage` and `error` are not to be changed."""
         usage = self._usage
         counted = None if usage is None else usage.completion_tokens
         started = self._started_at
