@@ -6,11 +6,12 @@ from typing import Any
 
 from deltawire import Limits, include_usage_in_request
 from tests.conftest import forget_shapes, twin
-from tests.readers import log_of, result_of
-from tests.stencils.mutation import Bytes, one
+from tests.readers import all_of, at_work, log_of, result_of
+from tests.stencils.mutation import Bytes, Chance, one
 from tests.stencils.outcomes import check, same
 
 from .inputs import Input
+from .shapes import stream
 
 PURE = twin("pure")
 COMPILED = twin("compiled")
@@ -182,6 +183,17 @@ def rewriter(data: bytes) -> None:
     equal(wrote, whole.feed(given.body) + whole.finish())
 
 
+def shapes(data: bytes) -> None:
+    """What reads chunks, on payloads of a few shapes that stencils begin to learn; the input only seeds chance."""
+    choose = Chance(data.hex())
+    family, reads = stream(choose)
+    limits = Limits(max_items=one(choose, [0, 0, 4]), max_message=one(choose, [0, 0, 200]))
+    forget_shapes()
+    for name in ("Tap", "Rewriter", "ChunkDecoder", "TextDecoder", "CompletionAccumulator"):
+        options = {"family": one(choose, ["auto", family])} if name == "Tap" else {}
+        equal(*(all_of(at_work(twins, name, limits=limits, **options), reads) for twins in TWINS))
+
+
 def request(data: bytes) -> None:
     """`include_usage_in_request`: as text and as what the text says."""
     body = Input(data).body
@@ -198,5 +210,5 @@ def request(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    each.__name__: each for each in (events, chunks, text, types, accumulator, tap, rewriter, request)
+    each.__name__: each for each in (events, chunks, text, types, accumulator, tap, rewriter, shapes, request)
 }

@@ -11,6 +11,7 @@ from deltawire import Limits, StreamReport, encode_event
 
 from .chat_json import said, stream
 from .proxy_streams import CHAT, CREATED, END, ERROR, MESSAGES, NORMAL, START, named
+from .readers import cut
 from .tap_oracle import every, observed, reported, watch
 
 HI = encode_event(said({"content": "hi"}))
@@ -245,3 +246,17 @@ def test_a_family_may_be_a_member_of_an_enumeration(backend) -> None:
         assert type(tap.report.family) is str
         assert tap.close().family == "chat"
     assert backend.Tap(family=StrEnum("Family", {"AUTO": "auto"}).AUTO).report.family is None
+
+
+@pytest.mark.parametrize("size", [7, 60, 1 << 20])
+def test_the_usage_of_the_event_that_goes_beyond_a_limit_is_kept(backend, size: int) -> None:
+    def event(number: int) -> bytes:
+        choice = {"index": number, "delta": {"content": f"{number}"}}
+        return encode_event({"choices": [choice], "usage": {"completion_tokens": 10 + number}})
+
+    for allowed in range(1, 9):
+        tap = backend.Tap(limits=Limits(max_items=allowed))
+        for read in cut(b"".join(map(event, range(12))), size):
+            tap.feed(read)
+        report = tap.close()
+        assert (report.status, report.output_tokens) == ("overflow", 10 + allowed)

@@ -338,7 +338,10 @@ cdef class Tap:
     cdef int _lose(self, unsigned char status) except -1:
         self._status = status
         self._lost = True
-        self._reader.clear()
+        try:
+            self._keep_usage()  # the reader may be what holds it
+        finally:
+            self._reader.clear()
         return 0
 
     cdef int _end_read(self) except -1:
@@ -551,9 +554,10 @@ cdef class Tap:
 
     cdef int _keep_usage(self) except -1:
         """Copy the payload of the last match that had a usage out of the read."""
-        if self._counted_at is not NULL:
-            self._usage = self._counted_at[:self._counted_end - self._counted_at]
-            self._counted_at = NULL
+        cdef const char *start = self._counted_at
+        if start is not NULL:
+            self._counted_at = NULL  # without memory for a copy, too
+            self._usage = start[:self._counted_end - start]
         return 0
 
     cdef object _usage_so_far(self):
