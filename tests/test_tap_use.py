@@ -151,10 +151,10 @@ def test_any_contiguous_buffer_is_taken_and_none_is_kept(backend) -> None:
 @pytest.mark.parametrize("line", [b"x" * 70 + b"\xff\0", b"x" * 64 + b"\0", b"\xe2\x82\xac" * 21 + b"\xe2\x82\xff"])
 def test_the_first_64_bytes_tell_and_none_behind_them(backend, line: bytes) -> None:
     body = line + b"\n\ndata: {}\n\n"
-    for cut in range(len(body)):
+    for end in range(len(body)):
         tap = backend.Tap()
-        tap.feed(body[:cut])
-        tap.feed(body[cut:])
+        tap.feed(body[:end])
+        tap.feed(body[end:])
         assert (tap.close().status, tap.report.events) == ("truncated", 1)
 
 
@@ -251,7 +251,7 @@ def test_a_family_may_be_a_member_of_an_enumeration(backend) -> None:
 @pytest.mark.parametrize("size", [7, 60, 1 << 20])
 def test_the_usage_of_the_event_that_goes_beyond_a_limit_is_kept(backend, size: int) -> None:
     def event(number: int) -> bytes:
-        choice = {"index": number, "delta": {"content": f"{number}"}}
+        choice = {"index": number, "delta": {"content": f"{number}", "role": "r" * 1000}}
         return encode_event({"choices": [choice], "usage": {"completion_tokens": 10 + number}})
 
     for allowed in range(1, 9):
