@@ -434,7 +434,7 @@ def test_what_is_no_list_is_not_added_to_one(backend, odd: Any) -> None:
 def test_a_chunk_whose_members_are_of_other_kinds_is_not_added(backend, odd: dict[str, Any]) -> None:
     accumulator = backend.CompletionAccumulator()
     accumulator.feed(encode_event(said(HI)))
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=" "):
         accumulator.add(ChatCompletionChunk(**odd))
     accumulator.feed(encode_event(said(HI)))
     assert text_of(accumulator.completion().choices[0].message.content) == "hihi"

@@ -183,3 +183,13 @@ def test_random_calls_and_parts_fold_as_the_oracle_says(deltas: list[dict[str, A
     expected = completion_of(chunks)
     for name in TWINS:
         assert observed(twin(name).CompletionAccumulator(), stream(*chunks)) == expected
+
+
+@pytest.mark.parametrize("nothing", [b"null", b"NaN", b"-Infinity"])
+def test_what_is_null_in_json_leaves_a_part_as_it_was(backend, nothing: bytes) -> None:
+    accumulator = backend.CompletionAccumulator()
+    for score in (b"1.5", nothing):
+        part = b'{"index":0,"type":"t","score":%b}' % score
+        accumulator.feed(b'data: {"choices":[{"index":0,"delta":{"reasoning_details":[%b]}}]}\n\n' % part)
+    (choice,) = accumulator.completion().choices
+    assert choice.message.reasoning_details == [{"index": 0, "type": "t", "score": 1.5}]

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from deltawire import (
+    ChatCompletionChunk,
+    Choice,
     ChunkDecodeError,
     DeltawireError,
     LimitExceededError,
@@ -221,3 +224,15 @@ def test_a_limit_may_be_any_int(backend, limit: int) -> None:
     accumulator.feed(BAD)
     with pytest.raises(LimitExceededError if limit == 1 else ChunkDecodeError):
         read_on(accumulator, b"")
+
+
+def test_a_finish_reason_of_a_type_of_ones_own_is_kept_as_it_is(backend) -> None:
+    class Numbered(Choice):
+        finish_reason: int | None = None
+
+    class Chunk(ChatCompletionChunk):
+        choices: list[Numbered] = msgspec.field(default_factory=list)
+
+    decoder = backend.ChunkDecoder(Chunk)
+    decoder.feed(encode_event({"choices": [{"index": 0, "finish_reason": 7}]}))
+    assert decoder.finish().finish_reasons == {0: 7}

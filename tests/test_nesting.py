@@ -32,3 +32,12 @@ def test_an_error_nested_too_deep_to_be_shown_is_an_error_all_the_same(backend) 
         )
         assert len(first) == 1
         assert isinstance(decoder.error, DeltawireError)
+
+
+def test_an_event_nested_too_deep_is_one_fault_of_a_tap(backend) -> None:
+    for depth in range(850, 1001):
+        event = b'data: {"choices":[{"finish_reason":%b%b}]}\n\n' % (b"[" * depth, b"]" * depth)
+        tap = backend.Tap()
+        tap.feed(event * 2)
+        report = tap.close()
+        assert (report.events, report.chunks + report.faults) == (2, 2)

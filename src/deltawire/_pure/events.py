@@ -97,7 +97,7 @@ class EventReader:
             else:
                 self.last_event_id = self._id
                 if (data := self._data) is not None:
-                    block = self._type, data if isinstance(data, bytes) else bytes(data), self._retry
+                    block = self._type, bytes(data), self._retry
                     self._end_block()
                     yield block
                 elif self._unfinished:
