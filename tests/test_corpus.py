@@ -10,6 +10,7 @@ import pytest
 
 from .corpus import body, is_chat, needs_corpus, sse_cases, streams
 from .oracle import Outcome, interpret, observed
+from .readers import cut
 
 pytestmark = needs_corpus
 
@@ -34,15 +35,15 @@ def test_a_case_gives_its_events_at_every_cut(backend, case: dict[str, Any]) -> 
         assert outcome.reconnection_time == case["expected_retry"]
 
     check(*(stream[at : at + 1] for at in range(len(stream))))
-    for cut in range(0, len(stream) + 1, max(1, len(stream) // 2000)):
-        check(stream[:cut], stream[cut:])
+    for at in range(0, len(stream) + 1, max(1, len(stream) // 2000)):
+        check(stream[:at], stream[at:])
 
 
 @pytest.mark.parametrize("size", LENGTHS)
 @pytest.mark.parametrize("entry", streams(), ids=lambda entry: entry["file"])
 def test_a_stream_comes_whole(backend, entry: dict[str, Any], size: int) -> None:
     stream = body(entry["file"])[: LENGTHS[size]]
-    reads = [stream[at : at + size] for at in range(0, len(stream), size)]
+    reads = cut(stream, size)
     expected = interpreted(entry["file"], LENGTHS[size])
     assert observed(backend.EventParser(), *reads) == expected
     if is_chat(entry):

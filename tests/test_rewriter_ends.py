@@ -19,6 +19,7 @@ from deltawire import (
 )
 
 from .conftest import PURE_ONLY, TWINS, twin
+from .readers import cut
 from .rewritten_streams import CHUNK, MODEL, ONLY_USAGE, PLAIN, RICH, WIRE
 
 HI = encode_event({"model": "a", "choices": [{"index": 0, "delta": {"content": "hi"}}]})
@@ -49,8 +50,7 @@ def test_each_sees_every_event_with_its_block(backend) -> None:
     # Left open: blocks without data are no events, and go on as they came; nor is the rest an event.
     for size in (1, 3, len(body + rest)):
         seen.clear()
-        reads = [(body + rest)[at : at + size] for at in range(0, len(body + rest), size)]
-        assert written(backend, *reads, each=note) == body + rest
+        assert written(backend, *cut(body + rest, size), each=note) == body + rest
         assert seen == [
             (b": c\nid: 1\nevent: q\ndata: {\ndata:}\n\n", "q", b"{\n}"),
             (b"data\n\n", "message", b""),
@@ -181,9 +181,8 @@ def test_an_event_over_the_limit_is_refused_at_every_cut(backend, line: bytes) -
     for size in (1, 7, 99, 500):
         rewriter = backend.Rewriter(limits=Limits(max_event=100))
         wrote = rewriter.feed(ONE)
-        pieces = (line[at : at + size] for at in range(0, len(line), size))
         with pytest.raises(LimitExceededError) as raised:
-            wrote += b"".join(map(rewriter.feed, pieces))
+            wrote += b"".join(map(rewriter.feed, cut(line, size)))
         assert wrote == ONE
         assert raised.value.allowed == 100
         assert raised.value.measured > 100

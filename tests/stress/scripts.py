@@ -71,7 +71,7 @@ def forget() -> None:
     decoder.holds_raw.cache_clear()
     building._types_of.cache_clear()
     models.table_of.cache_clear()
-    stencil._pools.clear()
+    stencil.forget()
 
 
 def _learning(make: Callable[[], Any]) -> Callable[[], Any]:
